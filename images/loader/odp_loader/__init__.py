@@ -1,0 +1,1 @@
+"""Loads a table into a verified Parquet dataset with Dask."""
