@@ -101,6 +101,7 @@ def scalar_from_json(document: Mapping[str, Any]) -> Scalar:
 
 def partition_to_json(partition: Partition) -> dict[str, Any]:
     """A partition as it stands in plan.json."""
+    selection: dict[str, Any]
     match partition.selection:
         case Predicate() as predicate:
             bounds = {"low": predicate.low, "high": predicate.high}
@@ -110,7 +111,8 @@ def partition_to_json(partition: Partition) -> dict[str, Any]:
                 **{name: scalar_to_json(bound) for name, bound in bounds.items() if bound is not None},
             }
         case FileSlices() as files:
-            selection = {"kind": "files", "slices": [[piece.path, piece.start, piece.stop] for piece in files.slices]}
+            pieces = [[piece.path, piece.start, piece.stop] for piece in files.slices]
+            selection = {"kind": "files", "slices": pieces}
         case RowRange() as rows:
             selection = {"kind": "rows", **dataclasses.asdict(rows)}
         case other:
