@@ -35,6 +35,8 @@ class Progress:
     elapsed_seconds: float = 0.0
     failures: Mapping[str, int] = field(default_factory=dict)
     """Failed attempts at partitions, by worker."""
+    throttled: int = 0
+    """How often the server answered 429."""
     workers: int = 0
     updated_at: float = 0.0
     """Seconds since the epoch."""
@@ -76,7 +78,7 @@ class Result:
     manifest_url: str
     manifest_sha256: str
     seconds: float
-    """From the first request for the table to the manifest, over all runs of this load added up."""
+    """From this run's first request for the table to the manifest; starting a cluster is not in it."""
     partitions: int
     resumed_partitions: int
     """How many of them an earlier run had finished."""

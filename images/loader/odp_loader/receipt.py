@@ -58,6 +58,11 @@ class Receipt:
     """Name of the worker."""
 
 
+def file_to_json(file: FileReceipt) -> dict[str, Any]:
+    """A file as it stands in ledger and manifest."""
+    return dataclasses.asdict(file)
+
+
 def receipt_to_json(receipt: Receipt) -> dict[str, Any]:
     """A receipt as it stands in the ledger."""
     return dataclasses.asdict(receipt)

@@ -1,0 +1,44 @@
+# One entry for everything a person does here. `make` lists the targets.
+SHELL := /bin/sh
+PYTHON ?= $(shell command -v python3.11 >/dev/null 2>&1 && python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
+BIN := .venv/bin
+STAMP := .venv/installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check format bench tools lock clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+install: $(STAMP)  ## a .venv with all that the project needs, from requirements-dev.lock
+
+$(STAMP): requirements-dev.lock pyproject.toml images/loader/pyproject.toml
+	@PYTHON="$(PYTHON)" tools/install.sh
+	@touch $@
+
+demo: install  ## load a real ocean table through the real SDK into verified Parquet, and show it
+	@$(BIN)/python tools/demo.py
+
+test: install  ## all tests that this machine can run; the summary names what was skipped and what would bring it
+	$(BIN)/pytest $(ARGS)
+
+check: install  ## format, lint, types, architecture, generated files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tools/generate.py --check
+
+format: install  ## rewrite the code as `make check` wants it, and the generated files
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/python tools/generate.py
+
+bench: install  ## measure the speed claims; writes benchmarks/RESULTS.md
+	$(BIN)/python benchmarks/loader.py $(ARGS)
+
+lock: install  ## resolve all three lock files anew
+	$(BIN)/python tools/lock.py
+
+clean:  ## remove what make made
+	rm -rf .venv .cache .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,154 @@
+"""The SDK's client with what an unattended reader needs: timeouts, retries, kept connections, errors without secrets."""
+
+import json
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import odp.client
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from odp_loader.errors import CredentialsRefused, InvalidLoad, LoadError, Throttled, Transient
+from odp_loader.odp.body import StreamBody
+
+KEY_VARIABLE = "ODP_API_KEY"
+TIMEOUT_S = (10.0, 60.0)
+"""To connect, and between two bytes; the SDK sets none."""
+ATTEMPTS = 8
+LONGEST_WAIT_S = 60.0
+_SCHEMA_QUERY = '"fetch" == "schema"'
+_AGAIN = frozenset({429, 500, 502, 503, 504})
+_sessions = threading.local()
+
+
+def _session() -> requests.Session:
+    """Return this thread's session: its connections are kept from request to request."""
+    found: requests.Session | None = getattr(_sessions, "session", None)
+    if found is None:
+        found = _sessions.session = requests.Session()
+        for scheme in ("http://", "https://"):
+            found.mount(scheme, HTTPAdapter(pool_connections=2, pool_maxsize=2))
+    return found
+
+
+class OdpClient(odp.client.Client):  # type: ignore[misc] # the SDK is untyped
+    """Reads the key from the environment and holds it in memory only: make one where it is used, never ship one.
+
+    Raises CredentialsRefused where there is no key.
+    """
+
+    def __init__(self, base_url: str, *, on_throttled: Callable[[], None] = lambda: None) -> None:
+        if not os.environ.get(KEY_VARIABLE):
+            raise CredentialsRefused(
+                f"no key for {base_url}: set the environment variable {KEY_VARIABLE},"
+                " or name a Secret that holds it in credentials.secretName"
+            )
+        super().__init__(base_url=base_url)
+        self._on_throttled = on_throttled
+        self._body: StreamBody | None = None
+        self._body_is_schema = False
+        self.marker_proved = False
+        """Whether this server ends its Arrow streams with the marker: seen on the schema request that precedes every select."""
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        raise TypeError("a client holds the API key and is never sent anywhere")
+
+    def finish(self) -> None:
+        """Give the connection of the last reply back; called by itself before the next request."""
+        if self._body is None:
+            return
+        if self._body_is_schema:
+            self.marker_proved = not self._body.ended_early
+        self._body.finish()
+        self._body = None
+
+    def _request(self, req: requests.Request, retry: bool = True) -> requests.Response:  # noqa: ARG002 # every request here is a read
+        """Send one request: the SDK's documented seam. Raises errors of `odp_loader.errors`; none holds the request."""
+        self.finish()
+        asked = req.data if isinstance(req.data, dict) else {}
+        req.headers.setdefault("Authorization", self._auth())
+        req.headers.setdefault("User-Agent", "odp-loader")
+        if asked:
+            req.data = json.dumps(asked)
+            req.headers.setdefault("Content-Type", "application/json")
+        prepared = req.prepare()
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._answered(self._send(prepared), asked)
+            except Transient as error:
+                if attempt == ATTEMPTS:
+                    raise
+                time.sleep(wait_s(attempt, error))
+        raise AssertionError("unreachable")
+
+    def _send(self, prepared: requests.PreparedRequest) -> requests.Response:
+        try:
+            return _session().send(prepared, stream=True, timeout=TIMEOUT_S)
+        except requests.exceptions.Timeout:
+            raise Transient(f"{self.base_url} did not answer in time") from None
+        except requests.exceptions.InvalidURL:
+            raise InvalidLoad(f"{self.base_url} is not an address; write baseURL as https://host/") from None
+        except requests.exceptions.RequestException as error:
+            raise Transient(f"{self.base_url} cannot be reached: {type(error).__name__}") from None
+
+    def _answered(self, response: requests.Response, asked: dict[str, Any]) -> requests.Response:
+        status = response.status_code
+        if status == 200:
+            if asked:
+                self._body_is_schema = asked.get("query") == _SCHEMA_QUERY
+                self._body = response.raw = StreamBody(response.raw, marker_expected=self.marker_proved)
+            return response
+        words = _words(response)
+        if status == 429:
+            self._on_throttled()
+            raise Throttled(f"{self.base_url} asks for fewer requests (429)", _retry_after_s(response))
+        if status in _AGAIN:
+            raise Transient(f"{self.base_url} answered {status}: {words[:200]}")
+        raise self._refusal(status, words, asked)
+
+    def _refusal(self, status: int, words: str, asked: dict[str, Any]) -> LoadError:
+        if status in (401, 403):
+            return CredentialsRefused(
+                f"{self.base_url} refused the key in {KEY_VARIABLE} ({status}): check that it is current and may read the table"
+            )
+        if status in (204, 404):
+            return InvalidLoad(f"{self.base_url} has no such table; look its UUID up in the catalogue")
+        if status == 400 and asked.get("cursor"):
+            return Transient(f"the server no longer knows its cursor: {words}")
+        if status == 400:
+            return InvalidLoad(f"the server refused the query: {words}")
+        return LoadError(f"{self.base_url} answered {status}: {words[:200]}")
+
+
+def wait_s(attempt: int, error: Transient) -> float:
+    """Seconds to wait after failed attempt `attempt` (from 1): what the server asked for, else up to 2^(attempt-2), full jitter.
+
+    Jitter keeps the streams of one load from coming back together
+    (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+    """
+    asked = error.retry_after_s if isinstance(error, Throttled) else None
+    backoff = random.uniform(0, min(LONGEST_WAIT_S, 2.0 ** (attempt - 2)))  # noqa: S311 # no secret
+    return backoff if asked is None else min(asked, LONGEST_WAIT_S) + random.uniform(0, 0.5)  # noqa: S311
+
+
+def _words(response: requests.Response) -> str:
+    """What the server said of a failure, at most 2 000 bytes of it; closes the response."""
+    try:
+        return bytes(response.raw.read(2000)).decode(errors="replace").strip()
+    except (urllib3.exceptions.HTTPError, OSError):
+        return ""
+    finally:
+        response.close()
+
+
+def _retry_after_s(response: requests.Response) -> float | None:
+    """Seconds of a Retry-After header; its other form, a date, is left to our own backoff."""
+    try:
+        return max(0.0, float(response.headers["Retry-After"]))
+    except (KeyError, ValueError):
+        return None
