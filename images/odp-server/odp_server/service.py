@@ -1,0 +1,216 @@
+"""Answers requests: knows the tables, the key, the limits and the faults in force, and nothing of sockets."""
+
+import hmac
+import json
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+import pyarrow as pa
+
+from odp_loader.errors import LoadError
+from odp_server.aggregate import Aggregation
+from odp_server.counters import Counters, SelectRecord
+from odp_server.disturb import Step, Stream
+from odp_server.faults import Asked, ExpireCursor, Faults, Status, StreamEffect
+from odp_server.messages import batch_message, empty_batch, note_message, read_batch
+from odp_server.protocol import Query, Refusal, expired_cursor
+from odp_server.scan import Message, Paging, Selection
+from odp_server.settings import Settings
+from odp_server.tables import Catalog, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is said once, when the server starts."""
+
+    paging: Paging
+    aggregate_rows: int | None
+    """An aggregate sends a partial result of every so many rows of the table; None: one result."""
+    key: str | None
+    """None accepts every key that is not empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Json:
+    """A reply that is a JSON document."""
+
+    document: Any
+    status: int = HTTPStatus.OK
+
+
+@dataclass(frozen=True, slots=True)
+class ArrowStream:
+    """A reply that is an Arrow IPC stream."""
+
+    schema: pa.Schema
+    steps: Iterator[Step]
+    fd: int
+    """The file that stored messages are in."""
+    record: SelectRecord | None = None
+    """Of a select, which has been begun and must be ended."""
+
+
+Reply = Json | ArrowStream
+
+
+@dataclass(slots=True)
+class _Growth:
+    table: Table
+    rows: pa.Table
+    after_selects: int
+
+
+@dataclass(slots=True)
+class Service:
+    """Everything a request can be about. Safe to use from many threads; every method raises Refusal."""
+
+    catalog: Catalog
+    options: Options
+    counters: Counters = field(default_factory=Counters)
+    faults: Faults = field(default_factory=Faults)
+    settings: Settings = field(default_factory=Settings)
+    stale_statistics: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By table id: what the statistics claim instead of the truth."""
+    _growth: list[_Growth] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def check_key(self, authorization: str) -> None:
+        """Refuse (401) a request without the key."""
+        scheme, _, secret = authorization.partition(" ")
+        if scheme not in ("ApiKey", "Bearer") or not secret.strip():
+            raise Refusal(HTTPStatus.UNAUTHORIZED, "send a key: Authorization: ApiKey <key>")
+        if self.options.key is not None and not hmac.compare_digest(secret.strip().encode(), self.options.key.encode()):
+            raise Refusal(HTTPStatus.UNAUTHORIZED, "this key is not known")
+
+    def datasets(self) -> Json:
+        """Answer with the catalogue."""
+        self._arrive(Asked("catalog"))
+        return Json([_dataset(table) for table in self.catalog.tables])
+
+    def dataset(self, key: str) -> Json:
+        """Answer with one entry of the catalogue, or 404."""
+        self._arrive(Asked("catalog"))
+        if (table := self.catalog.find(key)) is None:
+            raise Refusal(HTTPStatus.NOT_FOUND, f"there is no dataset {key!r}")
+        return Json(_dataset(table))
+
+    def statistics(self, key: str) -> Json:
+        """Answer with a table's statistics, or what a test claims they are."""
+        table = self.table(key)
+        self._arrive(Asked("stats", (table.name, table.id)))
+        document = table.statistics()
+        claimed = self.stale_statistics.get(table.id, {})
+        columns = claimed.get("columns", {})
+        document.update({name: value for name, value in claimed.items() if name != "columns"})
+        for column in document["columns"]:
+            column.update(columns.get(column["name"], {}))
+        return Json(document)
+
+    def select(self, key: str, body: bytes) -> ArrowStream:
+        """Answer with rows, or with the schema when that is all that is asked for."""
+        table = self.table(key)
+        query = Query.parse(body)
+        kind = "schema" if query.asks_for_schema else "select"
+        effects = self._arrive(_asked(kind, table, query))
+        if kind == "schema":
+            return self._stream(table.schema, [Message(0, batch_message(empty_batch(table.schema)))], effects)
+        selection = Selection.parse(table, query, self.options.paging)
+        record = SelectRecord(table.name, query.query, query.sent_vars, query.cols, page=bool(query.cursor))
+        if not self.counters.begin(record, self.settings.max_selects):
+            raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, "too many selects at once", _retry_after(self.settings.retry_after_s))
+        self._grow(table)
+        messages = _reporting(selection.messages(), selection.schema)
+        steps = Stream(selection.schema, messages, selection.read).disturbed(effects)
+        return ArrowStream(selection.schema, steps, selection.snapshot.fd, record)
+
+    def aggregate(self, key: str, body: bytes) -> ArrowStream:
+        """Answer with the groups of a table."""
+        table = self.table(key)
+        query = Query.parse(body)
+        effects = self._arrive(_asked("aggregate", table, query))
+        aggregation = Aggregation.parse(table, query)
+        replies = aggregation.replies(self.options.aggregate_rows)
+        schema = aggregation.schema
+        messages = _reporting((Message(reply.num_rows, batch_message(reply)) for reply in replies), schema)
+        return self._stream(schema, messages, effects)
+
+    def table(self, key: str) -> Table:
+        """The table with this id or name; 204 without one, which the SDK takes for a table that does not exist."""
+        if not key:
+            raise Refusal(HTTPStatus.BAD_REQUEST, "name a table: ?table_id=<dataset id>")
+        if (table := self.catalog.find(key)) is None:
+            raise Refusal(HTTPStatus.NO_CONTENT, "")
+        return table
+
+    def grow_later(self, table: Table, rows: pa.Table, after_selects: int) -> None:
+        """Append rows as soon as so many more selects of the table have taken their snapshot; at once for 0."""
+        if after_selects <= 0:
+            table.append(rows)
+            return
+        with self._lock:
+            self._growth.append(_Growth(table, rows, after_selects))
+
+    def reset(self) -> None:
+        """Undo whatever the control endpoint did, and count from zero."""
+        self.faults.clear()
+        self.settings = Settings()
+        self.stale_statistics.clear()
+        with self._lock:
+            self._growth.clear()
+        for table in self.catalog.tables:
+            table.restore()
+        self.counters.reset()
+
+    def _grow(self, table: Table) -> None:
+        with self._lock:
+            mine = [growth for growth in self._growth if growth.table is table]
+            for growth in mine:
+                growth.after_selects -= 1
+                if growth.after_selects == 0:
+                    table.append(growth.rows)
+                    self._growth.remove(growth)
+
+    def _arrive(self, asked: Asked) -> list[StreamEffect]:
+        """Count a request, delay it, and refuse it or say what shall happen to its stream."""
+        self.counters.requested(asked.kind)
+        if self.settings.latency_s:
+            time.sleep(self.settings.latency_s)
+        effects: list[StreamEffect] = []
+        for effect in self.faults.meeting(asked):
+            if isinstance(effect, Status):
+                raise Refusal(effect.status, "a fault that was asked for", _retry_after(effect.retry_after_s))
+            if isinstance(effect, ExpireCursor):
+                raise expired_cursor()
+            effects.append(effect)
+        return effects
+
+    def _stream(self, schema: pa.Schema, messages: Iterator[Message] | list[Message], effects: list[StreamEffect]) -> ArrowStream:
+        def read(message: Message) -> pa.RecordBatch:
+            return read_batch(message.data, schema)
+
+        return ArrowStream(schema, Stream(schema, messages, read).disturbed(effects), -1)
+
+
+def _dataset(table: Table) -> dict[str, str]:
+    return {"id": table.id, "name": table.name, "description": table.description}
+
+
+def _asked(kind: str, table: Table, query: Query) -> Asked:
+    text = f"{query.query} {json.dumps(query.sent_vars)}"
+    return Asked(kind, (table.name, table.id), text, with_cursor=bool(query.cursor))
+
+
+def _retry_after(seconds: float | None) -> Mapping[str, str]:
+    return {} if seconds is None else {"Retry-After": f"{seconds:g}"}
+
+
+def _reporting(messages: Iterable[Message], schema: pa.Schema) -> Iterator[Message]:
+    """The same messages; what goes wrong on the way is told inside the stream, as its status was sent long ago."""
+    try:
+        yield from messages
+    except (LoadError, pa.ArrowException) as error:
+        yield Message(0, note_message(schema, {"error": str(error)}), note="error")

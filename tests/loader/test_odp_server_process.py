@@ -1,0 +1,170 @@
+"""The server as a program: what it prints, what it refuses to start with, and how it ends."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import requests
+from tests.support.odp_server import OdpServer, odp_server, start
+
+from odp_server.__main__ import main
+
+TABLE = pa.table({"n": range(10)})
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "numbers.parquet"
+    pq.write_table(TABLE.replace_schema_metadata({"description": "Ten numbers"}), path)
+    return path
+
+
+def program(*arguments: str, **options: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "odp_server", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)  # type: ignore[call-overload,no-any-return]
+
+
+def test_help_says_what_is_served_with_which_key_and_how_to_try_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as done:
+        main(["--help"])
+    assert done.value.code == 0
+    text = capsys.readouterr().out
+    for word in (
+        "*.parquet or *.arrow",
+        "ODP_API_KEY",
+        "every key that is not empty is accepted",
+        "--control",
+        "TMPDIR",
+        "example:",
+    ):
+        assert word in text
+    assert max(len(line) for line in text.splitlines()) <= 120
+
+
+def test_it_says_in_words_where_it_serves_which_tables(path: Path) -> None:
+    with program(str(path), "--port", "0") as server:
+        assert server.stdout is not None
+        first, second = server.stdout.readline(), server.stdout.readline()
+        server.terminate()
+        assert server.wait(10) == 0
+        assert server.stderr is not None
+        assert server.stderr.read() == ""
+    assert re.fullmatch(r"serving at http://127\.0\.0\.1:\d+ until Ctrl-C\n", first)
+    assert re.fullmatch(r"numbers  [0-9a-f-]{36} +10 rows  Ten numbers\n", second)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly_even_while_it_streams(path: Path, number: signal.Signals) -> None:
+    server = start([path], "--control")
+    server.fault("stall", seconds=60)
+    with requests.post(
+        f"{server.url}/api/table/v2/sdk/select?table_id=numbers",
+        json={},
+        headers={"Authorization": f"ApiKey {server.api_key}"},
+        stream=True,
+        timeout=10,
+    ) as reply:
+        assert reply.status_code == 200
+        server.process.send_signal(number)
+        assert server.process.wait(10) == 0
+    assert server.stop() == 0
+
+
+def test_it_ends_with_the_process_that_started_it(path: Path) -> None:
+    server = start([path])
+    assert server.process.stdin is not None
+    server.process.stdin.close()
+    assert server.process.wait(10) == 0
+    server.stop()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="reads /proc, which this system does not have")
+def test_it_leaves_no_file_and_holds_tables_on_disk_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with odp_server({"t": pa.table({"n": range(2_000_000)})}) as server:
+        files = [str(entry.readlink()) for entry in Path(f"/proc/{server.process.pid}/fd").iterdir()]
+        assert [file for file in files if file.startswith(str(tmp_path)) and file.endswith("(deleted)")]
+        assert server.client().dataset("t").table.schema() is not None  # the first request takes what the allocator keeps
+        before = anonymous_bytes(server)
+        assert server.client().dataset("t").select().all(max_rows=3_000_000).table().num_rows == 2_000_000
+        assert anonymous_bytes(server) - before < 8_000_000  # half of the table
+    assert not [entry for entry in tmp_path.iterdir() if entry.name.startswith("odp-server-") and entry.is_file()]
+
+
+def anonymous_bytes(server: OdpServer) -> int:
+    """Memory that is no mapped file."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(re.search(r"RssAnon:\s+(\d+) kB", status)[1]) * 1024  # type: ignore[index]
+
+
+def write(path: Path, *names: str, kind: pa.DataType | None = None) -> None:
+    pq.write_table(pa.table([pa.nulls(1, kind or pa.int64())] * len(names), list(names)), path)
+
+
+def test_what_it_cannot_serve_it_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lists, torn, twins, mixed, empty = (tmp_path / name for name in ("lists", "torn", "twins", "mixed", "empty"))
+    for folder in (lists, torn, twins, mixed / "one", empty):
+        folder.mkdir(parents=True)
+    write(lists / "a.parquet", "tags", kind=pa.list_(pa.int8()))
+    (torn / "a.parquet").write_bytes(b"PAR1")
+    write(twins / "a.parquet", "n")
+    (twins / "a.arrow").write_bytes(b"")
+    write(mixed / "one" / "a.parquet", "n")
+    write(mixed / "one" / "b.parquet", "m")
+    said = {
+        lists: "column 'tags' is of type list<element: int8>",
+        torn: f"{torn}/a.parquet cannot be read",
+        twins: "two tables are called 'a'",
+        mixed: f"{mixed}/one/b.parquet has other columns than",
+        empty: f"{empty} holds no file ending in .parquet or .arrow",
+        tmp_path / "missing": f"{tmp_path}/missing does not exist",
+    }
+    for path, words in said.items():
+        assert main([str(path)]) == 2
+        assert words in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_said_and_not_waited_for(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main([str(path), "--port", str(port)]) == 2
+    assert f"port {port}" in capsys.readouterr().err
+
+
+def test_it_listens_on_this_machine_only_unless_told(path: Path) -> None:
+    with program(str(path), "--port", "0", "--host", "0.0.0.0") as server:
+        assert server.stdout is not None
+        assert "http://127.0.0.1:" in server.stdout.readline()
+        server.terminate()
+    near = start([path])
+    try:
+        addresses = Path("/proc/net/tcp").read_text() if Path("/proc/net/tcp").exists() else ""
+        port = int(near.url.rpartition(":")[2])
+        listening = re.findall(rf": ([0-9A-F]{{8}}):{port:04X} 00000000:0000 0A", addresses)
+        assert listening in ([], ["0100007F"])
+    finally:
+        near.stop()
+
+
+def test_options_that_make_no_sense_are_refused(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main([str(path), "--batch-rows", "0"])
+    assert refused.value.code == 2
+    assert "must be 1 or more" in capsys.readouterr().err
+
+
+def test_the_key_can_be_in_another_variable(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTHER_KEY", "secret")
+    server = start([path], "--api-key-env", "OTHER_KEY", api_key="not-the-secret")
+    try:
+        url = f"{server.url}/api/catalog/v2/datasets"
+        codes = [requests.get(url, headers={"Authorization": f"ApiKey {key}"}, timeout=10).status_code for key in ("secret", "no")]
+        assert codes == [200, 401]
+    finally:
+        server.stop()
