@@ -2,9 +2,7 @@
 
 import json
 import os
-import random
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,13 +12,14 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from odp_loader.errors import CredentialsRefused, InvalidLoad, LoadError, Throttled, Transient
+from odp_loader.key import KEY_VARIABLE
 from odp_loader.odp.body import StreamBody
+from odp_loader.patience import patiently
 
-KEY_VARIABLE = "ODP_API_KEY"
 TIMEOUT_S = (10.0, 60.0)
 """To connect, and between two bytes; the SDK sets none."""
 ATTEMPTS = 8
-LONGEST_WAIT_S = 60.0
+"""Of one request, before its partition counts as failed: about half a minute of waiting."""
 _SCHEMA_QUERY = '"fetch" == "schema"'
 _AGAIN = frozenset({429, 500, 502, 503, 504})
 _sessions = threading.local()
@@ -42,13 +41,14 @@ class OdpClient(odp.client.Client):  # type: ignore[misc] # the SDK is untyped
     Raises CredentialsRefused where there is no key.
     """
 
-    def __init__(self, base_url: str, *, on_throttled: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, base_url: str, *, attempts: int = ATTEMPTS, on_throttled: Callable[[], None] = lambda: None) -> None:
         if not os.environ.get(KEY_VARIABLE):
             raise CredentialsRefused(
                 f"no key for {base_url}: set the environment variable {KEY_VARIABLE},"
                 " or name a Secret that holds it in credentials.secretName"
             )
         super().__init__(base_url=base_url)
+        self._attempts = attempts
         self._on_throttled = on_throttled
         self._body: StreamBody | None = None
         self._body_is_schema = False
@@ -77,14 +77,7 @@ class OdpClient(odp.client.Client):  # type: ignore[misc] # the SDK is untyped
             req.data = json.dumps(asked)
             req.headers.setdefault("Content-Type", "application/json")
         prepared = req.prepare()
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                return self._answered(self._send(prepared), asked)
-            except Transient as error:
-                if attempt == ATTEMPTS:
-                    raise
-                time.sleep(wait_s(attempt, error))
-        raise AssertionError("unreachable")
+        return patiently(lambda: self._answered(self._send(prepared), asked), attempts=self._attempts)
 
     def _send(self, prepared: requests.PreparedRequest) -> requests.Response:
         try:
@@ -123,17 +116,6 @@ class OdpClient(odp.client.Client):  # type: ignore[misc] # the SDK is untyped
         if status == 400:
             return InvalidLoad(f"the server refused the query: {words}")
         return LoadError(f"{self.base_url} answered {status}: {words[:200]}")
-
-
-def wait_s(attempt: int, error: Transient) -> float:
-    """Seconds to wait after failed attempt `attempt` (from 1): what the server asked for, else up to 2^(attempt-2), full jitter.
-
-    Jitter keeps the streams of one load from coming back together
-    (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
-    """
-    asked = error.retry_after_s if isinstance(error, Throttled) else None
-    backoff = random.uniform(0, min(LONGEST_WAIT_S, 2.0 ** (attempt - 2)))  # noqa: S311 # no secret
-    return backoff if asked is None else min(asked, LONGEST_WAIT_S) + random.uniform(0, 0.5)  # noqa: S311
 
 
 def _words(response: requests.Response) -> str:

@@ -43,11 +43,19 @@ def statistics(client: OdpClient, dataset: str) -> dict[str, Any]:
 
 
 def groups(
-    client: OdpClient, dataset: str, *, query: str | None, values: Mapping[str, Any], by: str, reduce: Mapping[str, str]
+    client: OdpClient,
+    dataset: str,
+    *,
+    query: str | None,
+    values: Mapping[str, Any],
+    by: str,
+    reduce: Mapping[str, str],
+    at_most: int | None = None,
 ) -> pa.Table:
     """The reply of /sdk/aggregate, messages joined but not merged: column `""` is the key, `*` the rows of the group.
 
     A key may stand in several messages, each with its part; the SDK merges them by a group-by that loses null keys.
+    Stops reading once there are more than `at_most` groups.
     """
     tables = []
     cursor: str | None = ""
@@ -76,5 +84,7 @@ def groups(
                     if b"cursor" in metadata:
                         cursor = metadata[b"cursor"].decode()
                     tables.append(message.batch)
+                    if at_most is not None and sum(batch.num_rows for batch in tables) > at_most:
+                        return pa.Table.from_batches(tables)
                 schema = stream.schema
     return pa.Table.from_batches(tables, schema=schema)

@@ -46,8 +46,8 @@ class Source(Protocol):
         """Plan the partitions. The result depends on the table and `partitions` only."""
         ...
 
-    def count(self, selection: Selection) -> int:
-        """How many rows the source says `selection` has."""
+    def count(self, selection: Selection | None) -> int:
+        """How many rows the source says `selection` has; None means the whole query."""
         ...
 
     def read(self, selection: Selection) -> Iterator[pa.RecordBatch]:

@@ -87,8 +87,10 @@ class SyntheticSource:
             ),
         )
 
-    def count(self, selection: Selection) -> int:
-        """How many rows `selection` has."""
+    def count(self, selection: Selection | None) -> int:
+        """How many rows `selection` has, or the whole table."""
+        if selection is None:
+            return self._rows
         rows = _expect_rows(selection)
         return rows.stop - rows.start
 

@@ -1,0 +1,112 @@
+"""The loader in its pod: runs one load or script against the cluster that its environment names, and says how it ended.
+
+    python -m odp_loader job.json
+
+`job.json` holds `{"load": ...}` or `{"script": ...}` as the job's spec has them. The scheduler is found by
+DASK_SCHEDULER_ADDRESS and Dask's other settings, the ODP key by ODP_API_KEY. While a load runs, its progress is at
+http://:8080/progress and /metrics. The last word goes to the termination log (at most 4 KiB of JSON), and the exit status is
+the documented one: 0 done, 2 invalid, 3 credentials, 4 verification, 5 output exists, 6 the job's own code, else retryable.
+"""
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import distributed
+from pydantic import ValidationError
+
+from odp_loader.errors import InvalidLoad, LoadError, Transient
+from odp_loader.metrics import DEFAULT_PORT, ProgressServer
+from odp_loader.progress import Progress, Result
+from odp_loader.run import run_load
+from odp_loader.script import run_script
+from odp_loader.spec import Load, Script
+
+TERMINATION_LOG = "/dev/termination-log"
+"""Kubernetes' default; what is written there becomes the container's termination message."""
+_MESSAGE_BYTES = 4096
+_LONGEST_TEXT = 1500
+_CONNECT_S = 600
+_log = logging.getLogger("odp_loader")
+
+
+class _Narrator:
+    """Serves progress and logs what a person should know."""
+
+    def __init__(self, server: ProgressServer) -> None:
+        self._server = server
+        self._shown = -1
+
+    def progress(self, progress: Progress) -> None:
+        self._server.progress(progress)
+        if progress.percent // 10 != self._shown:
+            self._shown = progress.percent // 10
+            _log.info("%s: %d %%, %s rows", progress.stage.value, progress.percent, f"{progress.rows:,}")
+
+    def note(self, message: str) -> None:
+        _log.info(message)
+
+
+def termination_message(*, error: LoadError | None = None, result: Result | None = None) -> bytes:
+    """At most 4096 bytes of JSON: `{"reason", "message", "result"}`."""
+    document: dict[str, Any] = {"reason": error.reason if error else "LoadVerified", "message": str(error or "")[:_LONGEST_TEXT]}
+    if result is not None:
+        document["result"] = {**asdict(result), "notes": [note[:_LONGEST_TEXT] for note in result.notes[:1]]}
+    encoded = json.dumps(document).encode()
+    if len(encoded) > _MESSAGE_BYTES:  # urls may be long
+        encoded = json.dumps({"reason": document["reason"], "message": document["message"][:500]}).encode()
+    return encoded
+
+
+def read_job(path: Path) -> Load | Script:
+    """The work that a job's file describes. Raises InvalidLoad."""
+    try:
+        document: Mapping[str, Any] = json.loads(path.read_bytes())
+        kind = Load if "load" in document else Script
+        return kind.model_validate(document["load" if kind is Load else "script"], extra="ignore")
+    except (OSError, ValueError, KeyError, ValidationError) as error:
+        raise InvalidLoad(f"{path} describes no load or script: {error}") from None
+
+
+def carry_out(work: Load | Script, *, port: int, config_maps: Path) -> tuple[int, Result | None]:
+    """Do the work; returns the exit status. Raises LoadError when a load fails."""
+    if isinstance(work, Script):
+        folders = {folder.name: folder for folder in config_maps.iterdir()} if config_maps.is_dir() else {}
+        return run_script(work, scheduler_address=None, config_maps=folders), None
+    try:
+        client = distributed.Client(timeout=_CONNECT_S)
+    except (OSError, TimeoutError) as error:
+        raise Transient(f"the Dask scheduler does not answer: {error}") from None
+    with client, ProgressServer(port, "0.0.0.0") as server:  # noqa: S104 # a pod; NetworkPolicy says who reaches it
+        return 0, run_load(work, client, observer=_Narrator(server), report=True)
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="odp-loader", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("job", type=Path, help="the load or script, as JSON")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="of /progress and /metrics (default %(default)s)")
+    parser.add_argument("--config-maps", type=Path, default=Path("/etc/odp-dask/config-maps"), help="a folder for each ConfigMap")
+    parser.add_argument("--termination-log", type=Path, help=f"where the last word goes (default {TERMINATION_LOG}, where it is)")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    error: LoadError | None = None
+    status, result = 1, None
+    try:
+        status, result = carry_out(read_job(arguments.job), port=arguments.port, config_maps=arguments.config_maps)
+    except LoadError as failure:
+        error, status = failure, failure.exit_code
+        _log.error("%s: %s", failure.reason, failure)
+    log = arguments.termination_log or (Path(TERMINATION_LOG) if Path(TERMINATION_LOG).exists() else None)
+    if log is not None:
+        log.write_bytes(termination_message(error=error, result=result))
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,210 @@
+"""Partitions in flight on a Dask cluster: at most so many at once, tried again when a worker is lost, fewer when throttled."""
+
+import dataclasses
+import queue
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import distributed
+
+from odp_loader import task
+from odp_loader.errors import LoadError, Transient
+from odp_loader.partition import Partition
+from odp_loader.receipt import Receipt
+
+Future = Any
+"""A distributed.Future; the package ships no types."""
+_TICK_S = 0.25
+_QUIET_S = 1.0
+"""A storm of 429s within so long counts as one."""
+_SUCCESSES_PER_STREAM = 4
+"""So many partitions without a 429 bring back one stream."""
+
+
+def load_on_worker(context: task.Context, partition: Partition, nan_columns: frozenset[str]) -> Receipt:
+    """Run a partition on a Dask worker and tell the driver how it goes."""
+    worker = distributed.get_worker()
+
+    def emit(signal: task.Signal) -> None:
+        worker.log_event(_topic(context.id), {"worker": str(worker.name), **dataclasses.asdict(signal)})
+
+    return task.load_partition(context, partition, nan_columns, emit, str(worker.name))
+
+
+@dataclass
+class Tally:
+    """What the partitions in flight have read, by their own account."""
+
+    in_flight: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Rows and Arrow bytes of each partition's current attempt."""
+    throttled: int = 0
+    """How often the server answered 429."""
+    failures: Counter[str] = field(default_factory=Counter)
+    """Failed attempts by worker."""
+
+    def add(self, event: Mapping[str, Any]) -> None:
+        """Take in one signal."""
+        self.throttled += event["throttled"]
+        if event["failed"]:
+            self.failures[event["worker"]] += 1
+        if event["partition"] in self.in_flight and not event["throttled"]:
+            self.in_flight[event["partition"]] = (event["rows"], event["bytes"])
+
+    @property
+    def rows(self) -> int:
+        """Rows read by partitions in flight."""
+        return sum(rows for rows, _ in self.in_flight.values())
+
+    @property
+    def bytes(self) -> int:
+        """Arrow bytes read by partitions in flight."""
+        return sum(size for _, size in self.in_flight.values())
+
+
+class Window:
+    """How many partitions may be in flight: halved when the server throttles, one more after some successes."""
+
+    def __init__(self, streams: int) -> None:
+        self._most = streams
+        self.size = streams
+        self._halved_at = float("-inf")
+        self._successes = 0
+
+    def throttled(self, now: float) -> bool:
+        """Note a 429; returns whether the window shrank."""
+        self._successes = 0
+        if now - self._halved_at < _QUIET_S or self.size == 1:
+            return False
+        self._halved_at = now
+        self.size = max(1, self.size // 2)
+        return True
+
+    def succeeded(self) -> None:
+        """Note a finished partition."""
+        self._successes += 1
+        if self._successes >= _SUCCESSES_PER_STREAM and self.size < self._most:
+            self._successes = 0
+            self.size += 1
+
+
+class Fleet:
+    """Hands partitions to the workers of a client's cluster and collects their receipts.
+
+    Use it as a context manager: what is still in flight when it is left is cancelled.
+    """
+
+    def __init__(self, client: distributed.Client, context: task.Context, *, streams: int, note: Callable[[str], None]) -> None:
+        self._client = client
+        # The context is a task of its own, not scattered data: the scheduler can make it again when its worker is lost.
+        self._context = client.submit(_same, context, key=f"odp-context-{context.id}-{time.monotonic_ns()}", pure=False)
+        self._id = context.id
+        self._window = Window(streams)
+        self._note = note
+        self._flying: dict[Future, Partition] = {}
+        self._landed: queue.SimpleQueue[Future] = queue.SimpleQueue()
+        self._events: deque[Mapping[str, Any]] = deque()
+        self.tally = Tally()
+
+    def __enter__(self) -> "Fleet":
+        self._client.subscribe_topic(_topic(self._id), lambda event: self._events.append(event[1]))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._client.status == "running":
+            self._client.unsubscribe_topic(_topic(self._id))
+            self._client.cancel(list(self._flying), force=True)
+        self._flying.clear()
+
+    @property
+    def workers(self) -> int:
+        """How many workers the cluster has now."""
+        return len(self._client.scheduler_info(n_workers=-1)["workers"])
+
+    def run(self, partitions: Iterable[Partition], *, tick: Callable[[], None]) -> Iterator[Receipt]:
+        """Receipts in the order in which partitions finish; `tick` is called a few times a second.
+
+        Raises the LoadError of the first partition that cannot be finished.
+        """
+        waiting = deque(partitions)
+        nan_columns: frozenset[str] = frozenset()
+        while waiting or self._flying:
+            while waiting and len(self._flying) < self._window.size:
+                self._submit(waiting.popleft(), nan_columns)
+            for future in self._wait():
+                partition = self._flying.pop(future, None)
+                if partition is None:
+                    continue
+                del self.tally.in_flight[partition.index]
+                receipt = self._receipt(future, partition)
+                future.release()
+                nan_columns |= set(receipt.nan_columns)
+                self._window.succeeded()
+                yield receipt
+            self._count_events()
+            tick()
+        self._count_events()
+
+    def _submit(self, partition: Partition, nan_columns: frozenset[str]) -> None:
+        future = self._client.submit(
+            load_on_worker,
+            self._context,
+            partition,
+            nan_columns,
+            key=f"odp-load-{self._id}-{partition.index:05d}-{time.monotonic_ns()}",
+            pure=False,
+        )
+        self._flying[future] = partition
+        self.tally.in_flight[partition.index] = (0, 0)
+        future.add_done_callback(self._landed.put)
+
+    def _wait(self) -> list[Future]:
+        """All futures that have finished, after at most a tick. Raises Transient when the scheduler is lost."""
+        landed: list[Future] = []
+        try:
+            landed.append(self._landed.get(timeout=_TICK_S))
+            while True:
+                landed.append(self._landed.get_nowait())
+        except queue.Empty:
+            pass
+        if not landed and self._client.status not in ("running", "connecting"):
+            raise Transient("the Dask scheduler is gone; what is finished is kept, and the next run goes on from there")
+        return landed
+
+    def _receipt(self, future: Future, partition: Partition) -> Receipt:
+        """The receipt, or the LoadError that ends the load: whatever a repetition cures, the worker has tried already."""
+        if future.status == "finished":
+            receipt: Receipt = future.result()
+            return receipt
+        if future.status == "cancelled":
+            raise Transient("the Dask scheduler was restarted; what is finished is kept, and the next run goes on from there")
+        raise translated(future.exception(), partition)
+
+    def _count_events(self) -> None:
+        while self._events:
+            event = self._events.popleft()
+            self.tally.add(event)
+            if event["throttled"] and self._window.throttled(time.monotonic()):
+                self._note(f"the server asks for fewer requests: at most {self._window.size} partitions at once from here on")
+
+
+def _topic(of_id: str) -> str:
+    return f"odp-load-{of_id}"
+
+
+def _same(context: task.Context) -> task.Context:
+    return context
+
+
+def translated(error: BaseException | None, partition: Partition) -> LoadError:
+    """What ended a partition, as an error of ours."""
+    if isinstance(error, LoadError):
+        return error
+    if isinstance(error, distributed.KilledWorker):
+        return LoadError(
+            f"partition {partition.index} (about {partition.rows or 'unknown'} rows) lost {error.allowed_failures + 1} workers in a"
+            " row, most likely to their memory limit: use a larger preset, fewer threads, or a smaller partitions.targetBytes"
+        )
+    return LoadError(f"partition {partition.index} failed on its worker: {type(error).__name__}: {error}")

@@ -1,0 +1,76 @@
+"""From a load to its plan: describes the source, looks at its first rows, checks everything that can be wrong, and divides it."""
+
+import pyarrow as pa
+
+from odp_loader.manifest import versions
+from odp_loader.partition import Partition, Predicate
+from odp_loader.planning import Plan
+from odp_loader.sink import check_schema
+from odp_loader.sources import Cut, Source, TableDescription
+from odp_loader.spec import Load
+from odp_loader.transform import compile_chain, probe
+from odp_loader.transform.aggregate import Reduction
+from odp_loader.transform.pushdown import NotExpressible, server_aggregate
+
+_BYTES_PER_ROW_OF_NOTHING = 50.0
+"""Assumed for a source without rows."""
+
+
+def plan_load(load: Load, source: Source, *, load_id: str, load_hash: str, generation: int) -> Plan:
+    """Plan a load. Reads the source's statistics, its first chunk, and where they pay the counts of a histogram.
+
+    The job's `map` runs once, on the first chunk, to learn what it returns. Raises InvalidLoad for whatever in the load does
+    not fit the table or the sink, UserCodeFailed when `map` raises.
+    """
+    description = source.describe()
+    first = source.preview()
+    rows = probe(compile_chain(load.transform, description.schema), first)
+    dataset_schema(load, rows)
+    pushed_down, why = _push_down(load, source, description)
+    if pushed_down:
+        cut = Cut((Partition(0, Predicate("everything"), description.rows),))
+    else:
+        cut = source.divide(description, load.partitions, bytes_per_row=bytes_per_row(first))
+    return Plan(
+        id=load_id,
+        load_hash=load_hash,
+        generation=generation,
+        schema=description.schema.serialize().to_pybytes(),
+        output=rows.serialize().to_pybytes(),
+        expected=description.rows if description.rows is not None else source.count(None),
+        bytes_per_row=bytes_per_row(first),
+        statistics=description.statistics,
+        versions=versions(),
+        pushed_down=pushed_down,
+        notes=(*why, *cut.notes),
+        partitions=cut.partitions,
+    )
+
+
+def _push_down(load: Load, source: Source, description: TableDescription) -> tuple[bool, tuple[str, ...]]:
+    """Whether the server can group the rows itself, and why or why not."""
+    if load.source.odp is None or load.transform.aggregate is None:
+        return False, ()
+    found = server_aggregate(load.source.odp, load.transform, description.schema)
+    if isinstance(found, NotExpressible):
+        return False, (found.reason,)
+    for column in found.nan_columns:
+        if source.count(Predicate("nan", column)):
+            return False, (f"the rows are read and grouped by the workers: '{column}' holds NaN, which servers reduce differently",)
+    return True, (found.reason,)
+
+
+def bytes_per_row(first: pa.RecordBatch | None) -> float:
+    """Arrow bytes of a row, by a source's first chunk."""
+    return first.nbytes / first.num_rows if first is not None and first.num_rows else _BYTES_PER_ROW_OF_NOTHING
+
+
+def dataset_schema(load: Load, rows: pa.Schema) -> pa.Schema:
+    """The schema of the dataset, partitionOn columns included, from that of the rows after `map`.
+
+    Raises InvalidLoad for what cannot be reduced or stored so.
+    """
+    assert load.sink.parquet is not None
+    aggregate = load.transform.aggregate
+    reduced = rows if aggregate is None else Reduction(aggregate, rows).result_schema
+    return check_schema(reduced, load.sink.parquet.partition_on)

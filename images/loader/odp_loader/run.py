@@ -1,0 +1,209 @@
+"""A load from first request to manifest: claim the output, plan, hand out partitions, verify, publish."""
+
+import hashlib
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import distributed
+import pyarrow as pa
+
+from odp_loader.fleet import Fleet
+from odp_loader.gauge import Gauge
+from odp_loader.ledger import DATA, MANIFEST, REPORT, Found, Ledger, examine, load_hash, load_id
+from odp_loader.manifest import compose
+from odp_loader.partition import Partition
+from odp_loader.planning import Plan
+from odp_loader.prepare import dataset_schema, plan_load
+from odp_loader.progress import Observer, Progress, Result, Stage
+from odp_loader.publish import claim, publish
+from odp_loader.receipt import FileReceipt, Receipt
+from odp_loader.reduce import reduce_partials
+from odp_loader.sources import Source
+from odp_loader.sources.open import open_source
+from odp_loader.spec import Load
+from odp_loader.store import Store
+from odp_loader.task import Context, read_schema, write_rows
+from odp_loader.verify import Verdict, verify
+
+_DEFAULT_STREAMS = 64
+"""Partitions in flight for sources that name no limit of their own."""
+
+
+class _Unobserved:
+    def progress(self, progress: Progress) -> None:
+        pass
+
+    def note(self, message: str) -> None:
+        pass
+
+
+def run_load(load: Load, client: distributed.Client, *, observer: Observer | None = None, report: bool = False) -> Result:
+    """Carry out a load on the cluster of `client`, or go on with it where an earlier run stopped.
+
+    With `report`, Dask's performance report is left beside the data as report.html.
+    Raises LoadError or one of its subclasses; what was finished by then is kept for the next run.
+    """
+    started = time.monotonic()
+    sink = load.sink.parquet
+    assert sink is not None
+    observer = observer or _Unobserved()
+    store = Store.open(sink.url, sink.storage)
+    found = examine(store, of_load=load_hash(load), if_exists=sink.if_exists)
+    if found.manifest is not None:
+        observer.note(f"{store.url} holds this load's dataset already, complete and verified; nothing was read")
+        return _result(store, found.manifest, resumed=len(found.manifest["partitions"]))
+    with claim(store, load_id(load_hash(load), found.generation)) as ledger:
+        return _Run(load, client, ledger, observer, started).carry_out(found, report=report)
+
+
+@dataclass
+class _Run:
+    load: Load
+    client: distributed.Client
+    ledger: Ledger
+    observer: Observer
+    started: float
+    receipts: dict[int, Receipt] = field(default_factory=dict)
+    gauge: Gauge = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.gauge = Gauge(self.observer, started=self.started)
+
+    def carry_out(self, found: Found, *, report: bool) -> Result:
+        source = open_source(self.load.source)
+        self.gauge.show(stage=Stage.PLANNING)
+        plan = self.plan(source, found)
+        context = Context(self.load, self.ledger.id, schema=plan.schema, output=plan.output, pushed_down=plan.pushed_down)
+        schema = dataset_schema(self.load, read_schema(plan.output))
+        partitions = {partition.index: partition for partition in plan.partitions}
+        if found.plan is not None:
+            self.receipts = self.earlier_receipts(partitions)
+        resumed = len(self.receipts)
+        self.gauge.show(stage=Stage.LOADING, partitions_total=len(partitions), rows_expected=plan.expected)
+        with self.performance_report(wanted=report):
+            with Fleet(self.client, context, streams=self.streams, note=self.observer.note) as fleet:
+                self.read(fleet, [partition for index, partition in partitions.items() if index not in self.receipts])
+                self.gauge.show(stage=Stage.VERIFYING)
+                verdict = self.verify(source, plan, partitions, fleet)
+            files = self.files(context, schema)
+        document = compose(
+            self.ledger.id,
+            self.load,
+            plan,
+            self.receipts,
+            files,
+            verdict,
+            schema=schema,
+            statistics_after=source.describe().statistics,
+            seconds=time.monotonic() - self.started,
+        )
+        publish(self.ledger, document, [file for _, file in files])
+        self.gauge.show(stage=Stage.FINISHED)
+        return _result(self.ledger.store, document, resumed=resumed)
+
+    @property
+    def streams(self) -> int:
+        """How many partitions may be in flight."""
+        return self.load.source.odp.streams if self.load.source.odp is not None else _DEFAULT_STREAMS
+
+    def plan(self, source: Source, found: Found) -> Plan:
+        """Go on with the plan that is there, or make one and write it before anything else."""
+        if found.plan is not None:
+            return Plan.from_json(found.plan)
+        plan = plan_load(self.load, source, load_id=self.ledger.id, load_hash=load_hash(self.load), generation=found.generation)
+        for sentence in plan.notes:
+            self.observer.note(sentence)
+        self.ledger.begin(plan)
+        return plan
+
+    def earlier_receipts(self, partitions: Mapping[int, Partition]) -> dict[int, Receipt]:
+        """What earlier runs of this load have finished."""
+        receipts = {index: receipt for index, receipt in self.ledger.receipts().items() if index in partitions}
+        if receipts:
+            self.observer.note(f"{len(receipts)} of {len(partitions)} partitions are there already, from an earlier run")
+        return receipts
+
+    def read(self, fleet: Fleet, partitions: Sequence[Partition]) -> None:
+        """Have partitions read, and keep their receipts."""
+
+        def show() -> None:
+            self.gauge.count(
+                self.receipts.values(),
+                rows_in_flight=fleet.tally.rows,
+                bytes_in_flight=fleet.tally.bytes,
+                failures=dict(fleet.tally.failures),
+                workers=fleet.workers,
+            )
+
+        for receipt in fleet.run(partitions, tick=lambda: show() if self.gauge.due else None):
+            self.receipts[receipt.partition] = receipt
+        show()
+
+    def verify(self, source: Source, plan: Plan, partitions: Mapping[int, Partition], fleet: Fleet) -> Verdict:
+        """Compare what was read with what the source holds, and have read again what differs."""
+
+        def reread(indices: Sequence[int]) -> None:
+            for index in indices:
+                del self.receipts[index]
+            self.ledger.forget(indices)
+            self.read(fleet, [partitions[index] for index in indices])
+
+        return verify(
+            source,
+            partitions,
+            self.receipts,
+            expected=plan.expected,
+            policy=self.load.verify,
+            aggregated=self.load.transform.aggregate is not None,
+            reread=reread,
+            note=self.observer.note,
+        )
+
+    def files(self, context: Context, schema: pa.Schema) -> list[tuple[int | None, FileReceipt]]:
+        """All files of the dataset with the partition each came from; a dataset without rows has one empty file."""
+        if self.load.transform.aggregate is not None:
+            return [(None, file) for file in reduce_partials(self.client, context, self.ledger, sorted(self.receipts))]
+        files: list[tuple[int | None, FileReceipt]] = [
+            (index, file) for index in sorted(self.receipts) for file in self.receipts[index].files
+        ]
+        return files or [(None, file) for file in write_rows(context, [], schema)]
+
+    @contextmanager
+    def performance_report(self, *, wanted: bool) -> Iterator[None]:
+        """Leave Dask's performance report beside the data, also when the load fails."""
+        if not wanted:
+            yield
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            page = Path(folder) / REPORT
+            try:
+                with distributed.performance_report(filename=str(page)):
+                    yield
+            finally:
+                if page.exists():
+                    self.ledger.store.write(REPORT, page.read_bytes())
+
+
+def _result(store: Store, manifest: Mapping[str, Any], *, resumed: int) -> Result:
+    """What a manifest says, as its reader sees it."""
+    rows = manifest["rows"]
+    return Result(
+        rows_read=rows["read"],
+        rows_expected=rows["expected"],
+        rows_dropped=rows["dropped"],
+        rows_written=rows["written"],
+        files=len(manifest["files"]),
+        bytes=manifest["bytes"],
+        data_url=store.join(DATA),
+        manifest_url=store.join(MANIFEST),
+        manifest_sha256=hashlib.sha256(store.read(MANIFEST) or b"").hexdigest(),
+        seconds=manifest["seconds"],
+        partitions=len(manifest["partitions"]),
+        resumed_partitions=resumed,
+        notes=tuple(manifest["notes"]),
+    )

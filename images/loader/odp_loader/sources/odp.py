@@ -1,0 +1,207 @@
+"""A table of the Ocean Data Platform, read through the official SDK by predicates."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from difflib import get_close_matches
+from functools import cached_property
+
+import pyarrow as pa
+
+from odp_loader import spec
+from odp_loader.errors import InvalidExpression, InvalidLoad, LoadError, Transient
+from odp_loader.expression import bind, parse
+from odp_loader.odp import wire
+from odp_loader.odp.client import OdpClient
+from odp_loader.partition import Predicate, Scalar, Selection
+from odp_loader.patience import patiently
+from odp_loader.planning import Buckets, OdpQuery, columns_of, divide, odp_buckets, odp_filter
+from odp_loader.sources import Cut, TableDescription
+from odp_loader.transform.pushdown import Merged, ServerAggregate, server_aggregate
+
+EVERYTHING = Predicate("everything")
+_PARALLEL_QUESTIONS = 8
+_QUESTION_ATTEMPTS = 3
+"""Of a question whose reply was damaged; the client has attempts of its own for one that brought none."""
+_GROUPS_AT_MOST = 100_000
+"""A string key with more values than this is cut by its alphabet, not by how often each value occurs."""
+
+
+class OdpTable:
+    """One table behind the protocol of `odp_loader.sources`. Makes its clients itself, so it holds no key until it reads."""
+
+    def __init__(
+        self, source: spec.OdpSource, *, schema: pa.Schema | None = None, on_throttled: Callable[[], None] = lambda: None
+    ) -> None:
+        """Stand for a table; `schema` is what `describe` said of it, where it was asked before."""
+        self._spec = source
+        self._described = schema
+        self._on_throttled = on_throttled
+
+    def _client(self) -> OdpClient:
+        return OdpClient(self._spec.base_url, on_throttled=self._on_throttled)
+
+    @cached_property
+    def _table_schema(self) -> pa.Schema:
+        """All columns of the table."""
+
+        def ask() -> pa.Schema:
+            client = self._client()
+            with wire.translated():
+                schema = client.dataset(self._spec.dataset).table.schema()
+            client.finish()
+            return schema
+
+        return patiently(ask, attempts=_QUESTION_ATTEMPTS)
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The columns that the load reads."""
+        if self._described is not None:
+            return self._described
+        schema = self._table_schema
+        if self._spec.columns is None:
+            return schema
+        for name in self._spec.columns:
+            if name not in schema.names:
+                hint = "".join(f"; did you mean {near!r}?" for near in get_close_matches(name, schema.names, 1))
+                raise InvalidLoad(f"the table has no column {name!r}{hint} It has: {', '.join(schema.names[:50])}")
+        return pa.schema([schema.field(name) for name in self._spec.columns], schema.metadata)
+
+    @cached_property
+    def _vars(self) -> Mapping[str, Scalar | bool]:
+        """The filter's values, cast to the types of the columns they are compared with."""
+        if self._spec.filter is None or (self._described is not None and not self._spec.vars):
+            return {}
+        try:
+            return bind(parse(self._spec.filter, precedence="odp"), self._table_schema, self._spec.vars)
+        except InvalidExpression as error:
+            raise InvalidLoad(f"source.odp.filter: {error}") from None
+
+    def describe(self) -> TableDescription:
+        """Ask for schema and statistics; two requests."""
+        statistics = patiently(lambda: wire.statistics(self._client(), self._spec.dataset), attempts=_QUESTION_ATTEMPTS)
+        rows = statistics.get("num_rows") if self._spec.filter is None else None
+        return TableDescription(self.schema, rows if isinstance(rows, int) else None, statistics)
+
+    def preview(self) -> pa.RecordBatch | None:
+        """The first chunk of the query; its connection is thrown away with the rest of the reply."""
+        return patiently(lambda: next(self.read(EVERYTHING), None), attempts=_QUESTION_ATTEMPTS)
+
+    def divide(self, description: TableDescription, partitions: spec.Partitions, *, bytes_per_row: float) -> Cut:
+        """Cut the table by the ranges of its key. Raises InvalidLoad for a `splitBy` that cannot be used."""
+        division = divide(
+            columns_of(self._table_schema, description.statistics),
+            rows=description.rows if description.rows is not None else self.count(None),
+            bytes_per_row=bytes_per_row,
+            partitions=partitions,
+            split_by=self._spec.split_by,
+            count_buckets=self._count_buckets,
+            count_values=self._count_values,
+        )
+        return Cut(division.partitions, division.notes)
+
+    def count(self, selection: Selection | None) -> int:
+        """The server's count of the query's rows in `selection`. Raises Transient, InvalidLoad, CredentialsRefused."""
+        found = self._groups(self._query(selection or EVERYTHING), by=wire.TOTAL, reduce={self.schema.names[0]: "count"})
+        return sum(found["*"].to_pylist())
+
+    def aggregate(self, transform: spec.Transform) -> Merged:
+        """Have the server carry out a transform that `server_aggregate` can express; returns its groups.
+
+        Raises Transient when the table changed meanwhile.
+        """
+        server = server_aggregate(self._spec, transform, self.schema)
+        assert isinstance(server, ServerAggregate)
+        condition, values = self._spec.filter, dict(self._vars)
+        if server.filter is not None:
+            condition = server.filter.text if condition is None else f"({condition}) and ({server.filter.text})"
+            values |= server.filter.vars
+        query = OdpQuery(condition, values)
+        return server.merge([self._groups(query, by=server.by, reduce=request) for request in server.requests])
+
+    def _query(self, selection: Selection) -> OdpQuery:
+        assert isinstance(selection, Predicate)
+        return odp_filter(selection, self._spec.filter, self._vars)
+
+    def _count_buckets(self, questions: Sequence[Buckets]) -> Sequence[Sequence[int]] | None:
+        """One round of a histogram, its questions asked at once; None where the server has no answer, as balance is no must."""
+        with ThreadPoolExecutor(min(_PARALLEL_QUESTIONS, self._spec.streams)) as pool:
+            try:
+                return list(pool.map(self._count_bucket, questions))
+            except (InvalidLoad, ValueError, IndexError):
+                return None
+
+    def _count_bucket(self, buckets: Buckets) -> Sequence[int]:
+        query = odp_buckets(buckets, self._spec.filter, self._vars)
+        found = self._groups(query, by=query.group_by or "", reduce={buckets.predicate.column or "": "count"})
+        counts = [0] * (len(buckets.edges) + 1)
+        for key, rows in zip(found[""].to_pylist(), found["*"].to_pylist(), strict=True):
+            if key is not None:
+                counts[int(key)] += rows
+        return counts
+
+    def _count_values(self, column: str) -> Mapping[str, int] | None:
+        """How often each value of a string column occurs; None when there are too many to be worth it."""
+        query = self._query(EVERYTHING)
+        try:
+            found = self._groups(query, by=column, reduce={column: "count"}, at_most=_GROUPS_AT_MOST)
+        except InvalidLoad:
+            return None
+        counts: Counter[str] = Counter()
+        for key, rows in zip(found[""].to_pylist(), found["*"].to_pylist(), strict=True):
+            if key is not None:
+                counts[key] += rows
+        return counts if found.num_rows <= _GROUPS_AT_MOST else None
+
+    def _groups(self, query: OdpQuery, *, by: str, reduce: Mapping[str, str], at_most: int | None = None) -> pa.Table:
+        """The server's groups: column `""` is the key, `*` the rows; a key may stand in several rows."""
+
+        def ask() -> pa.Table:
+            client = self._client()
+            try:
+                return wire.groups(
+                    client,
+                    self._spec.dataset,
+                    query=query.filter,
+                    values=query.vars,
+                    by=by,
+                    reduce=reduce,
+                    at_most=at_most,
+                )
+            finally:
+                client.finish()
+
+        return patiently(ask, attempts=_QUESTION_ATTEMPTS)
+
+    def read(self, selection: Selection) -> Iterator[pa.RecordBatch]:
+        """The query's rows in `selection`, as the server chunks them.
+
+        Where the server does not end its streams with Arrow's marker, a cut cannot be told from the end, so the rows are
+        compared with the server's count. Raises Transient, Throttled, InvalidLoad, CredentialsRefused.
+        """
+        query = self._query(selection)
+        schema = self.schema
+        client = self._client()
+        rows = 0
+        try:
+            with wire.translated():
+                table = client.dataset(self._spec.dataset).table
+                for batch in table.select(query.filter or "", columns=schema.names, vars=dict(query.vars)).batches():
+                    rows += batch.num_rows
+                    yield _fitted(batch, schema)
+        finally:
+            client.finish()
+        if not client.marker_proved and rows != (counted := self.count(selection)):
+            raise Transient(f"{rows:,} rows arrived, the server counts {counted:,}")
+
+
+def _fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The batch with exactly the described schema. Raises LoadError when the table was altered meanwhile."""
+    if batch.schema.equals(schema, check_metadata=True):
+        return batch
+    if batch.schema.names != schema.names or batch.schema.types != schema.types:
+        raise LoadError(
+            "the table's columns changed while it was read: run the load again into a new url, or with ifExists: Overwrite"
+        )
+    return pa.RecordBatch.from_arrays(batch.columns, schema=schema)
