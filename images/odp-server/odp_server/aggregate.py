@@ -67,8 +67,7 @@ class Aggregation:
         """The result, or a partial result of every `rows_each` rows of the table: a key may then come more than once."""
         partials: list[pa.Table] = []
         seen, limit, sent = 0, _MERGE_ROWS, False
-        for batch in self.snapshot.batches:
-            verdict = self.rows.verdict(batch.ranges)
+        for _, batch, verdict in self.snapshot.judged(self.rows):
             if verdict != "none":
                 whole = self.snapshot.read(batch)
                 partials.append(self.partial(whole if verdict == "all" else kept(whole, self.rows.mask(whole))))

@@ -8,6 +8,7 @@ from typing import Literal
 
 import pyarrow as pa
 
+from odp_loader.expression import Verdict
 from odp_server.filters import RowFilter, kept
 from odp_server.messages import batch_message, empty_batch, note_message, read_batch
 from odp_server.protocol import Cursor, Query, Refusal, expired_cursor
@@ -68,8 +69,8 @@ class Selection:
     def messages(self) -> Iterator[Message]:
         """Everything between the schema and the end of the stream; at least one batch, if need be of no rows."""
         batches, ends_at, rows, empty = self.snapshot.batches, time.monotonic() + self.timeout_s, 0, True
-        for index in range(self.place.batch, len(batches)):
-            if (message := self._message(batches[index])) is not None:
+        for index, batch, verdict in self.snapshot.judged(self.rows, self.place.batch):
+            if (message := self._message(batch, verdict)) is not None:
                 yield message
                 rows, empty = rows + message.rows, False
             over = time.monotonic() >= ends_at or (self.paging.rows is not None and rows >= self.paging.rows)
@@ -85,8 +86,7 @@ class Selection:
         data = self.snapshot.message(message.data) if isinstance(message.data, Batch) else message.data
         return read_batch(data, self.schema)
 
-    def _message(self, batch: Batch) -> Message | None:
-        verdict = self.rows.verdict(batch.ranges)
+    def _message(self, batch: Batch, verdict: Verdict) -> Message | None:
         if verdict == "none":
             return None
         if verdict == "all" and self.schema is self.snapshot.schema:

@@ -5,7 +5,6 @@ import json
 import select
 import socket
 import socketserver
-import traceback
 from collections.abc import Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
@@ -61,6 +60,11 @@ class Handler(BaseHTTPRequestHandler):
         super().setup()
         self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
+    def handle(self) -> None:
+        """Answer requests until the client leaves, as it may at any moment."""
+        with contextlib.suppress(ConnectionError):
+            super().handle()
+
     def do_GET(self) -> None:
         """Answer a GET request."""
         self._answer("GET")
@@ -73,19 +77,10 @@ class Handler(BaseHTTPRequestHandler):
         """Keep quiet: the counters say what was asked."""
 
     def _answer(self, method: str) -> None:
-        with contextlib.suppress(ConnectionError):
-            try:
-                self._send(self._reply(method))
-            except Refusal as refusal:
-                self._refuse(refusal)
-            except ConnectionError:
-                raise
-            except Exception:
-                traceback.print_exc()
-                self.close_connection = True
-                self._refuse(Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "this server has a fault; its standard error says more"))
-            return
-        self.close_connection = True
+        try:
+            self._send(self._reply(method))
+        except Refusal as refusal:
+            self._refuse(refusal)
 
     def _reply(self, method: str) -> Reply:
         body = self._body()

@@ -5,19 +5,21 @@ import os
 import tempfile
 import threading
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
-from odp_loader.expression import ColumnRange
+from odp_loader.expression import ColumnRange, Verdict
 from odp_server.files import TableFiles, read_batches, served_schema, split
+from odp_server.filters import RowFilter
 from odp_server.messages import batch_message, read_batch
 from odp_server.summaries import ColumnSummary, column_statistics, decoded
 
 _NAMESPACE = uuid.UUID("6f64702d-7365-7276-6572-2d7461626c65")
 _ALIGNMENT = 64
+_BLOCK_BATCHES = 16
 _NOTHING = pa.py_buffer(b"")
 
 
@@ -39,6 +41,15 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class Block:
+    """Batches `start <= i < stop`, summarised together."""
+
+    start: int
+    stop: int
+    ranges: Mapping[str, ColumnRange]
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """A table as it was at one moment; it can be read for as long as it is held."""
 
@@ -47,6 +58,16 @@ class Snapshot:
     content: pa.Buffer
     """The file, mapped: nothing of it is in memory twice."""
     batches: tuple[Batch, ...]
+    blocks: tuple[Block, ...]
+
+    def judged(self, rows: RowFilter, first: int = 0) -> Iterator[tuple[int, Batch, Verdict]]:
+        """The batches from number `first` on, and whether their rows are kept; a verdict on a block spares those on its batches."""
+        for block in self.blocks:
+            start = max(first, block.start)
+            verdict = rows.verdict(block.ranges) if start < block.stop else "none"
+            for index in range(start, block.stop):
+                batch = self.batches[index]
+                yield index, batch, rows.verdict(batch.ranges) if verdict == "some" else verdict
 
     def message(self, batch: Batch) -> pa.Buffer:
         """The encoded batch, not copied."""
@@ -70,7 +91,7 @@ class Table:
         self._lock = threading.Lock()
         self._file = tempfile.TemporaryFile(prefix="odp-server-")  # noqa: SIM115 # lives as long as the table
         self._original_bytes = self._stored_bytes = sum(path.stat().st_size for path in files.paths)
-        self._snapshot = Snapshot(self.schema, self._file.fileno(), _NOTHING, ())
+        self._snapshot = Snapshot(self.schema, self._file.fileno(), _NOTHING, (), ())
         self._extend(read_batches(files.paths, self.schema, batch_rows))
         self._original = self._snapshot
 
@@ -94,9 +115,7 @@ class Table:
     def statistics(self) -> dict[str, Any]:
         """The statistics reply. `size` is stored bytes, as ODP counts it, not Arrow bytes."""
         batches = self._snapshot.batches
-        columns = [
-            column_statistics(field, ColumnSummary.total(batch.columns[field.name] for batch in batches)) for field in self.schema
-        ]
+        columns = [column_statistics(field, _total(batches, field.name)) for field in self.schema]
         return {"num_rows": sum(batch.rows for batch in batches), "size": self._stored_bytes, "columns": columns}
 
     def _extend(self, added: Iterable[pa.RecordBatch]) -> None:
@@ -107,7 +126,14 @@ class Table:
                 batches.append(self._encode(batch))
             self._file.flush()
             content = pa.py_buffer(mmap.mmap(self._file.fileno(), 0, prot=mmap.PROT_READ)) if batches else _NOTHING
-            self._snapshot = Snapshot(self.schema, self._file.fileno(), content, tuple(batches))
+            self._snapshot = Snapshot(self.schema, self._file.fileno(), content, tuple(batches), self._blocks(batches))
+
+    def _blocks(self, batches: Sequence[Batch]) -> tuple[Block, ...]:
+        blocks = []
+        for start in range(0, len(batches), _BLOCK_BATCHES):
+            block = batches[start : start + _BLOCK_BATCHES]
+            blocks.append(Block(start, start + len(block), {name: _total(block, name).range for name in self.schema.names}))
+        return tuple(blocks)
 
     def _encode(self, batch: pa.RecordBatch) -> Batch:
         self._file.write(bytes(-self._file.tell() % _ALIGNMENT))
@@ -116,6 +142,10 @@ class Table:
         columns = {name: ColumnSummary.of(column) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
         ranges = {name: summary.range for name, summary in columns.items()}
         return Batch(offset, message.size, batch.num_rows, columns, ranges)
+
+
+def _total(batches: Iterable[Batch], column: str) -> ColumnSummary:
+    return ColumnSummary.total(batch.columns[column] for batch in batches)
 
 
 class Catalog:
