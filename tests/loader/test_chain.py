@@ -268,6 +268,16 @@ def test_a_function_that_raises_is_told_with_its_own_lines_and_five_rows(write: 
     assert (failed.value.__cause__, failed.value.__context__) == (None, None)
 
 
+@pytest.mark.parametrize("where", ["import", "call"])
+def test_a_key_that_the_function_raises_is_not_told(write: Write, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    monkeypatch.setenv("ODP_API_KEY", "a-secret-key")
+    fault = "raise ValueError('bad header: ApiKey ' + os.environ['ODP_API_KEY'])"
+    module = write(f"import os\n{fault if where == 'import' else ''}\ndef ask(frame):\n    {fault}\n")
+    with pytest.raises(LoadError, match=r"bad header: ApiKey \*\*\*") as failed:
+        mapped(Transform(map=f"{module}:ask"))
+    assert "a-secret-key" not in repr(failed.value.args)
+
+
 def test_a_failure_is_told_in_bounded_words(write: Write) -> None:
     module = write("""
         def shout(frame):

@@ -1,6 +1,7 @@
 """Calls the job's own `map` function on chunks of rows, and says whose fault it is when that goes wrong."""
 
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from odp_loader.transform.frames import UnfitFrame, fitted, frame_of, rows_of
 
 _SHOWN_ROWS = 5
 _SHOWN_CHARACTERS = 2_000
+_KEY_VARIABLE = "ODP_API_KEY"
+"""Somebody else's code may put the key into what it raises (requests does so for a header it does not like)."""
 
 
 class UserMap:
@@ -81,7 +84,7 @@ class UserMap:
             )
         else:
             shown = f"the first rows that went in:\n{_text(rows.slice(0, _SHOWN_ROWS))}"
-        return UserCodeFailed(f"transform.map: {self._path} {words}\n{shown}")
+        return UserCodeFailed(_without_key(f"transform.map: {self._path} {words}\n{shown}"))
 
     def _own_frames(self, error: BaseException) -> list[str]:
         """Where in the function's own package it happened; what lies below in libraries is told by the error itself."""
@@ -109,7 +112,8 @@ def _imported(path: str) -> Callable[[pd.DataFrame], Any]:
         if module_name != missing and not module_name.startswith(f"{missing}."):
             words = f"{module_name} imports '{missing}', which is not installed"
     except (Exception, SystemExit) as error:  # importing runs somebody else's code
-        raise InvalidLoad(f"transform.map: importing {module_name} failed: {type(error).__name__}: {str(error)[:500]}") from None
+        words = _without_key(f"{type(error).__name__}: {str(error)[:500]}")
+        raise InvalidLoad(f"transform.map: importing {module_name} failed: {words}") from None
     else:
         return _member(found, name, path)
     folders = ", ".join(entry or "." for entry in sys.path[:6])
@@ -137,3 +141,8 @@ def _member(module: Any, name: str, path: str) -> Callable[[pd.DataFrame], Any]:
 def _text(rows: pa.RecordBatch) -> str:
     text = frame_of(rows).to_string(index=False, max_cols=12, max_colwidth=40, line_width=None)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]} ..."
+
+
+def _without_key(text: str) -> str:
+    key = os.environ.get(_KEY_VARIABLE)
+    return text.replace(key, "***") if key else text
