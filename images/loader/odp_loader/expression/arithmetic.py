@@ -9,7 +9,7 @@ from odp_loader.expression.comparing import describe, exact_value
 from odp_loader.expression.fault import Fault
 from odp_loader.expression.functions import NUMBERS, Kind
 from odp_loader.expression.kinds import decimal_of, decimal_type, kind_of
-from odp_loader.expression.plan import Apply, Constant, Data, Plan
+from odp_loader.expression.plan import Apply, Constant, Data, Plan, run
 from odp_loader.expression.syntax import ArithmeticOperator
 
 _CHECKED: dict[ArithmeticOperator, Callable[[Data, Data], Data]] = {
@@ -51,8 +51,9 @@ def converted(operand: Plan, type_: pa.DataType) -> Plan:
     """The operand in a type that holds it; an integer may be rounded to a float, as everywhere."""
     if operand.type == type_:
         return operand
-    safe = not (kind_of(operand.type) in (Kind.INTEGER, Kind.FLOAT) and pa.types.is_floating(type_))
-    return Apply(lambda values: pc.cast(values, type_, safe=safe), (operand,), type_, operand.position)
+    safe = not pa.types.is_floating(type_)
+    cast = Apply(lambda values: pc.cast(values, type_, safe=safe), (operand,), type_, operand.position)
+    return Constant(operand.value, operand.position, exact=run(cast, None)) if isinstance(operand, Constant) else cast
 
 
 def _number(operand: Plan, other: Plan, operator: str) -> Plan:

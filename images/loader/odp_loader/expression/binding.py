@@ -24,9 +24,10 @@ _EPOCH = datetime.datetime(1970, 1, 1)
 def bind(expression: Expression, schema: pa.Schema, variables: Variables) -> dict[str, object] | list[object]:
     """The variables of an expression as plain Python values, each in the type of the column it is compared with.
 
-    "2024-01-01T00:00:00Z" becomes a datetime: with the zone UTC beside a column that has a zone, without one otherwise. A list for `?`, a dict for `$name`; variables that the expression does not name are left out. A function that is not known
-    here passes, because another evaluator may know it. Raises InvalidExpression for an unknown column, a missing variable, and a
-    value that cannot be compared with its column.
+    "2024-01-01T00:00:00Z" becomes a datetime: in UTC beside a column with a time zone, without one otherwise. The result is a
+    list for `?`, a dict for `$name`; variables that the expression does not name are left out. A function that is not known
+    here passes, because another evaluator may know it. Raises InvalidExpression for an unknown column, a missing variable, and
+    a value that cannot be compared with its column.
     """
     resolver = Resolver(schema, variables)
     given: dict[str | int, Value] = {}

@@ -154,7 +154,7 @@ IMPLEMENTATIONS: dict[str, Callable[[tuple[Plan, ...], int], Plan]] = {
     "contains": _text(pc.match_substring),
     "coalesce": coalesce,
     "int": _integer,
-    "float": _simple(lambda values: pc.cast(values, pa.float64(), safe=pa.types.is_string(values.type)), pa.float64()),
+    "float": _simple(lambda values: pc.cast(values, pa.float64(), safe=False), pa.float64()),
     "string": _simple(lambda values: pc.cast(values, pa.string()), pa.string()),
     "bucket": bucket,
     "h3": h3_cell,

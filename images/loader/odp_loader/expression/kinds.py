@@ -5,21 +5,19 @@ import pyarrow.compute as pc
 
 from odp_loader.expression.functions import Kind
 
-_TESTS = (
-    (Kind.NULL, pa.types.is_null),
-    (Kind.BOOLEAN, pa.types.is_boolean),
-    (Kind.INTEGER, pa.types.is_integer),
-    (Kind.FLOAT, pa.types.is_floating),
-    (Kind.DECIMAL, pa.types.is_decimal),
-    (Kind.STRING, lambda type_: pa.types.is_string(type_) or pa.types.is_large_string(type_)),
-    (
-        Kind.BINARY,
-        lambda type_: pa.types.is_binary(type_) or pa.types.is_large_binary(type_) or pa.types.is_fixed_size_binary(type_),
-    ),
-    (Kind.TIMESTAMP, pa.types.is_timestamp),
-    (Kind.DATE, pa.types.is_date),
-    (Kind.TIME, pa.types.is_time),
-)
+_EXAMPLES: dict[Kind, tuple[pa.DataType, ...]] = {
+    Kind.NULL: (pa.null(),),
+    Kind.BOOLEAN: (pa.bool_(),),
+    Kind.INTEGER: (pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()),
+    Kind.FLOAT: (pa.float32(), pa.float64()),
+    Kind.DECIMAL: (pa.decimal128(1), pa.decimal256(1)),
+    Kind.STRING: (pa.string(), pa.large_string()),
+    Kind.BINARY: (pa.binary(), pa.large_binary(), pa.binary(1)),
+    Kind.TIMESTAMP: (pa.timestamp("s"),),
+    Kind.DATE: (pa.date32(),),
+    Kind.TIME: (pa.time32("s"), pa.time64("us")),
+}
+_KINDS = {type_.id: kind for kind, types in _EXAMPLES.items() for type_ in types}
 
 INTEGER_DIGITS = {8: 3, 16: 5, 32: 10, 64: 20}
 """Decimal digits that hold any integer of so many bits."""
@@ -27,7 +25,7 @@ INTEGER_DIGITS = {8: 3, 16: 5, 32: 10, 64: 20}
 
 def kind_of(type_: pa.DataType) -> Kind:
     """What a computed value of this type is."""
-    return next((kind for kind, test in _TESTS if test(type_)), Kind.OTHER)
+    return _KINDS.get(type_.id, Kind.OTHER)
 
 
 def computed_type(stored: pa.DataType) -> pa.DataType:

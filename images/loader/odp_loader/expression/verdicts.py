@@ -1,9 +1,10 @@
 """Decides from minimum, maximum and null counts alone whether a condition holds for all rows of a chunk, for none, or for some."""
 
-from collections.abc import Iterator, Mapping
+import operator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import Flag
 from functools import reduce
+from itertools import product
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -35,55 +36,63 @@ class ColumnRange:
     """Minimum and maximum say nothing of NaN. Without meaning for a column that is no float."""
 
 
-class Outcome(Flag):
-    """What a condition may be for some row of the chunk."""
+FALSE, NULL, TRUE = 1, 2, 4
+"""What a condition may be for some row, to be added up; in this order, `and` is the lesser of two, `or` the greater."""
+_OUTCOMES = (FALSE, NULL, TRUE)
+_CHOICES: dict[LogicOperator, Callable[[int, int], int]] = {"and": min, "or": max}
+_JOINED = {
+    word: {
+        (left, right): sum({choose(one, other) for one, other in product(_OUTCOMES, repeat=2) if one & left and other & right})
+        for left, right in product(range(8), repeat=2)
+    }
+    for word, choose in _CHOICES.items()
+}
 
-    TRUE = 1
-    FALSE = 2
-    NULL = 4
+_ORDER: dict[ComparisonOperator, Callable[[int, int], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
+_IS_NULL, _IS_NAN = -2, -1
+_State = int
+"""What a value is as far as comparisons can tell: null, NaN, or a place among the sorted thresholds that it is compared with.
 
-_NOTHING, _ANY = Outcome(0), Outcome.TRUE | Outcome.FALSE | Outcome.NULL
-
-
-class _State:
-    """What a value is as far as comparisons can tell: null, NaN, or a place in the order of the thresholds.
-
-    Of the sorted thresholds, number i has place 2 i + 1, and the values between two of them the even place between.
-    """
-
-    NULL = "null"
-    NAN = "nan"
-
-
-State = int | str
+Threshold number i has place 2 i + 1, and the values between two thresholds have the even place between.
+"""
 
 
 def judge(plan: Plan, ranges: Mapping[str, ColumnRange]) -> Verdict:
     """Sound, not complete: "some" is always a true answer, "all" and "none" are given only when no row can contradict them."""
     if any(known.rows == 0 for known in ranges.values()):
         return "none"
-    columns = {step.name: step for step in steps(plan) if isinstance(step, Load)}
-    judgement = _Judgement({name: _Known.of(ranges.get(name, ColumnRange()), load.type) for name, load in columns.items()})
-    possible = judgement.outcomes(plan)
-    for name, known in judgement.columns.items():
-        thresholds = _thresholds(plan, name)
-        if possible in (Outcome.TRUE, Outcome.FALSE) or not 1 < len(thresholds) <= _MOST_THRESHOLDS:
-            continue
+    loads = {step.name: step.type for step in steps(plan) if isinstance(step, Load)}
+    columns = {name: _Known.of(ranges.get(name, ColumnRange()), type_) for name, type_ in loads.items()}
+    possible = _Judgement(columns).outcomes(plan)
+    for name, known in columns.items():
+        if possible in _OUTCOMES:
+            break
         # the comparisons of one column hang together: x < 1 and x >= 1 are never both true
-        worlds = (_Judgement(judgement.columns, name, thresholds, state) for state in known.states(thresholds))
-        possible &= reduce(Outcome.__or__, (world.outcomes(plan) for world in worlds), _NOTHING)
-    if Outcome.TRUE not in possible:
+        thresholds = _thresholds(plan, name)
+        if 1 < len(thresholds) <= _MOST_THRESHOLDS:
+            together = 0
+            for state in known.states(thresholds):
+                together |= _Judgement(columns, name, thresholds, state).outcomes(plan)
+            possible &= together
+    if not possible & TRUE:
         return "none"
-    return "all" if possible == Outcome.TRUE else "some"
+    return "all" if possible == TRUE else "some"
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
     """A `ColumnRange` in ordinals of the column's type."""
 
-    low: Ordinal | None
-    high: Ordinal | None
+    low: Any
+    high: Any
     nulls: bool
     values: bool
     nan: bool
@@ -99,109 +108,82 @@ class _Known:
             nan=not all_null and known.may_have_nan and kind_of(type_) is Kind.FLOAT,
         )
 
-    def states(self, thresholds: list[Any]) -> Iterator[State]:
-        """Where the values may lie among sorted thresholds."""
+    def states(self, thresholds: list[Any]) -> Iterator[_State]:
+        """What the values may be, given the sorted thresholds."""
         if self.nulls:
-            yield _State.NULL
+            yield _IS_NULL
         if self.nan:
-            yield _State.NAN
-        low: Any = self.low
-        high: Any = self.high
+            yield _IS_NAN
         if not self.values:
             return
-        for place in range(2 * len(thresholds) + 1):
-            # an even place is the open gap between its neighbours, an odd one the threshold itself
-            below = thresholds[place // 2 - 1] if place >= 2 else None
-            above = thresholds[place // 2] if place // 2 < len(thresholds) else None
-            if place % 2:
-                possible = (low is None or low <= above) and (high is None or above <= high)
-            else:
-                possible = (low is None or above is None or low < above) and (high is None or below is None or below < high)
-            if possible:
-                yield place
+        low, high = self.low, self.high
+        for i, threshold in enumerate(thresholds):
+            gap_below = (low is None or low < threshold) and (high is None or i == 0 or thresholds[i - 1] < high)
+            if gap_below:
+                yield 2 * i
+            if (low is None or low <= threshold) and (high is None or threshold <= high):
+                yield 2 * i + 1
+        if not thresholds or high is None or thresholds[-1] < high:
+            yield 2 * len(thresholds)
 
 
 @dataclass(frozen=True, slots=True)
 class _Judgement:
-    """What each step may come to, with one column held in one state, or with none."""
+    """What each step may come to, with one column held in one state, or with none held."""
 
     columns: Mapping[str, _Known]
     column: str | None = None
     thresholds: list[Any] | None = None
-    state: State | None = None
+    state: _State = 0
 
-    def outcomes(self, plan: Plan) -> Outcome:
+    def outcomes(self, plan: Plan) -> int:
+        """The sum of all that the step may be."""
         match plan:
-            case Constant():
-                return _truth(None if plan.value is None else bool(plan.value))
-            case Junction():
-                return reduce(lambda left, right: _joined(plan.operator, left, right), map(self.outcomes, plan.operands))
-            case Inverse():
-                return _inverse(self.outcomes(plan.operand))
-            case Missing(operand=Load() as load):
-                return reduce(
-                    Outcome.__or__, (_truth((state == _State.NULL) != plan.negated) for state in self.states(load, [])), _NOTHING
-                )
-            case Missing():
-                return Outcome.TRUE | Outcome.FALSE
-            case Certain(operand=Load() as load):
-                return reduce(
-                    Outcome.__or__,
-                    (Outcome.NULL if state == _State.NULL else _truth(plan.answer) for state in self.states(load, [])),
-                    _NOTHING,
-                )
-            case Certain():
-                return Outcome.NULL | _truth(plan.answer)
             case Compare(operand=Load() as load):
                 return self._compared(load, plan.operator, plan.ordinal)
+            case Junction():
+                possible = self.outcomes(plan.operands[0])
+                for operand in plan.operands[1:]:
+                    possible = _JOINED[plan.operator][possible, self.outcomes(operand)]
+                return possible
+            case Inverse():
+                possible = self.outcomes(plan.operand)
+                return possible & NULL | (FALSE if possible & TRUE else 0) | (TRUE if possible & FALSE else 0)
+            case Missing(operand=Load() as load):
+                return _union(_truth((state == _IS_NULL) != plan.negated) for state in self._states(load, []))
+            case Missing():
+                return TRUE | FALSE
+            case Certain(operand=Load() as load):
+                return _union(NULL if state == _IS_NULL else _truth(plan.answer) for state in self._states(load, []))
             case Load():
                 return self._compared(plan, "==", True)
-        return _ANY
+            case Constant():
+                return _truth(None if plan.value is None else bool(plan.value))
+        return TRUE | FALSE | NULL
 
-    def states(self, load: Load, thresholds: list[Any]) -> Iterator[State]:
-        if load.name == self.column and self.state is not None:
-            yield self.state
-        else:
-            yield from self.columns[load.name].states(thresholds)
+    def _states(self, load: Load, thresholds: list[Any]) -> Iterator[_State]:
+        if load.name == self.column:
+            return iter((self.state,))
+        return self.columns[load.name].states(thresholds)
 
-    def _compared(self, load: Load, operator: ComparisonOperator, threshold: Ordinal) -> Outcome:
-        thresholds = self.thresholds if load.name == self.column and self.thresholds is not None else [threshold]
+    def _compared(self, load: Load, word: ComparisonOperator, threshold: Ordinal) -> int:
+        thresholds = self.thresholds if load.name == self.column and self.thresholds else [threshold]
         at = 2 * thresholds.index(threshold) + 1
-        found = (_compare(state, operator, at) for state in self.states(load, thresholds))
-        return reduce(Outcome.__or__, found, _NOTHING)
+        possible = 0
+        for state in self._states(load, thresholds):
+            if state == _IS_NULL:
+                possible |= NULL
+            else:
+                possible |= _truth(word == "!=" if state == _IS_NAN else _ORDER[word](state, at))
+        return possible
 
 
-def _compare(state: State, operator: ComparisonOperator, at: int) -> Outcome:
-    if isinstance(state, str):
-        return Outcome.NULL if state == _State.NULL else _truth(operator == "!=")
-    answers = {"==": state == at, "!=": state != at, "<": state < at, "<=": state <= at, ">": state > at, ">=": state >= at}
-    return _truth(answers[operator])
+def _truth(answer: bool | None) -> int:
+    return NULL if answer is None else TRUE if answer else FALSE
 
 
-def _truth(answer: bool | None) -> Outcome:
-    return Outcome.NULL if answer is None else Outcome.TRUE if answer else Outcome.FALSE
-
-
-def _inverse(outcomes: Outcome) -> Outcome:
-    turned = outcomes & Outcome.NULL
-    if Outcome.TRUE in outcomes:
-        turned |= Outcome.FALSE
-    return turned | Outcome.TRUE if Outcome.FALSE in outcomes else turned
-
-
-def _joined(operator: LogicOperator, left: Outcome, right: Outcome) -> Outcome:
-    if operator == "or":
-        return _inverse(_joined("and", _inverse(left), _inverse(right)))
-    found = _NOTHING
-    if Outcome.FALSE in left | right and left and right:
-        found |= Outcome.FALSE
-    if Outcome.TRUE in left & right:
-        found |= Outcome.TRUE
-    if Outcome.NULL in left | right and not left == right == Outcome.FALSE:
-        unknown = Outcome.NULL | Outcome.TRUE
-        if (Outcome.NULL in left and right & unknown) or (Outcome.NULL in right and left & unknown):
-            found |= Outcome.NULL
-    return found
+def _union(outcomes: Iterator[int]) -> int:
+    return reduce(operator.or_, outcomes, 0)
 
 
 def _thresholds(plan: Plan, column: str) -> list[Any]:
