@@ -111,16 +111,15 @@ def _imported(path: str) -> Callable[[pd.DataFrame], Any]:
         words = f"there is no module '{missing}'"
         if module_name != missing and not module_name.startswith(f"{missing}."):
             words = f"{module_name} imports '{missing}', which is not installed"
+        words += (
+            "; install it where the loader and the Dask workers run, or name its folder in PYTHONPATH"
+            f" (Python looks in {', '.join(entry or '.' for entry in sys.path[:6])})"
+        )
     except (Exception, SystemExit) as error:  # importing runs somebody else's code
-        words = _without_key(f"{type(error).__name__}: {str(error)[:500]}")
-        raise InvalidLoad(f"transform.map: importing {module_name} failed: {words}") from None
+        words = f"importing {module_name} failed: {type(error).__name__}: {str(error)[:500]}"
     else:
         return _member(found, name, path)
-    folders = ", ".join(entry or "." for entry in sys.path[:6])
-    raise InvalidLoad(
-        f"transform.map: {words}; install it where the loader and the Dask workers run,"
-        f" or name its folder in PYTHONPATH (Python looks in {folders})"
-    )
+    raise InvalidLoad(_without_key(f"transform.map: {words}"))
 
 
 def _member(module: Any, name: str, path: str) -> Callable[[pd.DataFrame], Any]:
