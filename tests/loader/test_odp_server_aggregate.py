@@ -1,16 +1,24 @@
 """What an aggregate returns is what pyarrow's own group_by gives, for every kind of key and in one message or many."""
 
 import datetime
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 import requests
 from tests.support.odp_server import OdpServer, odp_server
+
+from odp_server.aggregate import Aggregation
+from odp_server.files import TableFiles
+from odp_server.protocol import Query
+from odp_server.tables import Table
 
 ROWS = 3000
 START = datetime.datetime(2024, 1, 1)
@@ -171,10 +179,17 @@ def test_no_rows_make_no_group(server: OdpServer, in_parts: OdpServer) -> None:
     assert [batch.num_rows for batch in batches(in_parts, query="depth < 0", by="station")] == [0, 0, 0]
 
 
-def test_as_many_keys_as_rows() -> None:
-    with odp_server({"t": TABLE}, "--batch-rows", "7") as small:
-        (answer,) = batches(small, by="time", aggr={"depth": "sum"})
-    pd.testing.assert_frame_equal(comparable(pa.Table.from_batches([answer])), expected(TABLE, TABLE["time"], [("depth", "sum")]))
+@pytest.mark.parametrize("limit", [10, 1_000_000])
+def test_partial_results_are_merged_before_they_are_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+    monkeypatch.setattr("odp_server.aggregate._MERGE_ROWS", limit)
+    pq.write_table(TABLE, tmp_path / "t.parquet")
+    table = Table(TableFiles("t", (tmp_path / "t.parquet",)), batch_rows=7)
+    body = {"by": "time", "aggr": {"depth": "sum", "level": "max"}}
+    aggregation = Aggregation.parse(table, Query.parse(json.dumps(body).encode()))
+    (answer,) = aggregation.replies(None)
+    assert answer.schema == aggregation.schema
+    wanted = expected(TABLE, TABLE["time"], [("depth", "sum"), ("level", "max")])
+    pd.testing.assert_frame_equal(comparable(pa.Table.from_batches([answer])), wanted)
 
 
 @pytest.mark.parametrize(

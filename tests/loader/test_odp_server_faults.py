@@ -13,7 +13,7 @@ import urllib3
 from tests.support.odp_server import OdpServer, odp_server
 
 from odp_server import reply as reply_module
-from odp_server.faults import Asked, Faults, parse_fault
+from odp_server.faults import FAULTS, Asked, Faults
 from odp_server.messages import END_OF_STREAM
 from odp_server.reply import Pacer
 
@@ -181,7 +181,7 @@ def test_a_fault_meets_only_the_requests_it_is_meant_for(server: OdpServer) -> N
 def happens(fault: dict[str, Any], count: int) -> list[int]:
     """Which of so many requests a fault happens to."""
     faults = Faults()
-    faults.add([parse_fault({"kind": "cut", **fault})])
+    faults.add(FAULTS.validate_python([{"kind": "cut", **fault}]))
     return [number for number in range(1, count + 1) if faults.meeting(Asked("select"))]
 
 
@@ -212,16 +212,17 @@ def test_a_probable_fault_happens_to_the_same_requests_for_the_same_seed() -> No
 @pytest.mark.parametrize(
     ("path", "document", "words"),
     [
-        ("faults", [{"kind": "flood"}], "a fault's kind is one of status"),
-        ("faults", [{"kind": "cut", "row": 3}], "{'row': 3} do not fit"),
-        ("faults", [{"kind": "status"}], "kind status has the fields status"),
-        ("faults", [{"kind": "cut", "requests": ["insert"]}], "no requests of kind 'insert'"),
-        ("faults", [{"kind": "cut", "every": 0}], "every must be"),
-        ("faults", {"kind": "cut"}, "JSON list"),
-        ("settings", {"speed": 3}, "there is no setting 'speed'"),
-        ("settings", {"bytes_per_s": 0}, "bytes_per_s cannot be 0"),
-        ("settings", {"latency_s": None}, "latency_s cannot be None"),
-        ("settings", {"end_of_stream": 0}, "end_of_stream is true or false"),
+        ("faults", [{"kind": "flood"}], "'status', 'expire', 'error', 'cut', 'stall', 'omit', 'repeat'"),
+        ("faults", [{"kind": "cut", "row": 3}], "0.cut.row\n  Extra inputs are not permitted"),
+        ("faults", [{"kind": "status"}], "0.status.status\n  Field required"),
+        ("faults", [{"kind": "status", "status": 200}], "greater than or equal to 400"),
+        ("faults", [{"kind": "cut", "requests": ["insert"]}], "0.cut.requests.0"),
+        ("faults", [{"kind": "cut", "every": 0}], "0.cut.every"),
+        ("faults", {"kind": "cut"}, "a valid array"),
+        ("settings", {"speed": 3}, "speed\n  Extra inputs are not permitted"),
+        ("settings", {"bytes_per_s": 0}, "bytes_per_s\n  Input should be greater than 0"),
+        ("settings", {"latency_s": None}, "latency_s\n  Input should be a valid number"),
+        ("settings", {"end_of_stream": "perhaps"}, "end_of_stream\n  Input should be a valid boolean"),
         ("settings", [], "JSON object"),
         ("statistics?table_id=t", {"rows": 3}, "statistics have no 'rows'"),
         ("statistics?table_id=u", {}, "name a table"),
@@ -306,7 +307,7 @@ def test_a_table_grows_after_so_many_selects_saw_it_as_it_was(server: OdpServer)
     server.reset()
     assert stats().num_rows == read(server).num_rows == ROWS
     with pytest.raises(AssertionError, match="has the columns n, x"):
-        server.append("t", rows.select(["n"]))
+        server.append("t", rows.select(["n"]), after_selects=3)
 
 
 def test_a_select_goes_on_with_the_table_as_it_was_when_it_began(server: OdpServer) -> None:

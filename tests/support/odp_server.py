@@ -47,7 +47,7 @@ class OdpServer:
         return Client(base_url=self.url, api_key=self.api_key)
 
     def fault(self, kind: str, **fields: Any) -> None:
-        """Let requests go wrong: `odp_server.faults` has the kinds, each one's fields, and when it happens (`Trigger`).
+        """Let requests go wrong: `odp_server.faults` says what each does, and when.
 
         status (status=429|500|502|503|504, retry_after_s) · error (rows, message) · cut (rows, inside) · stall (rows, seconds)
         · omit (rows) · repeat (rows) · expire.

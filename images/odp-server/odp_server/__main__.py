@@ -110,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _server(asked: argparse.Namespace) -> Server:
-    """A server that listens already. Raises UnusableData; OSError when the temporary folder is full."""
+    """A server that listens already. Raises UnusableData, and OSError for a folder that cannot be read."""
     options = Options(
         paging=Paging(asked.page_rows, asked.cursor_seconds),
         aggregate_rows=asked.aggregate_batch_rows,

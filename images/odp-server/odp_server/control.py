@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from odp_server.faults import parse_fault
+from odp_server.faults import FAULTS
 from odp_server.protocol import Refusal
 from odp_server.service import Json, Service
 from odp_server.tables import Table
@@ -30,7 +30,7 @@ class Control:
                 case "POST", "reset":
                     self._service.reset()
                 case "POST", "faults":
-                    self._service.faults.add([parse_fault(fault) for fault in _list_of_objects(body)])
+                    self._service.faults.add(FAULTS.validate_json(body))
                 case "POST", "settings":
                     self._service.settings = self._service.settings.changed(_object(body))
                 case "POST", "append":
@@ -50,8 +50,8 @@ class Control:
 
     def _append(self, parameters: Mapping[str, str], body: bytes) -> None:
         """Append the rows of an Arrow stream, now or after so many more selects of the table."""
-        rows = pa.ipc.open_stream(body).read_all()
-        self._service.grow_later(self._table(parameters), rows, int(parameters.get("after_selects", 0)))
+        table = self._table(parameters)
+        self._service.grow(table, table.fitted(pa.ipc.open_stream(body).read_all()), int(parameters.get("after_selects", 0)))
 
 
 def _claims(document: dict[str, Any]) -> dict[str, Any]:
@@ -64,11 +64,4 @@ def _object(body: bytes) -> dict[str, Any]:
     document = json.loads(body)
     if not isinstance(document, dict):
         raise ValueError("send a JSON object")
-    return document
-
-
-def _list_of_objects(body: bytes) -> list[dict[str, Any]]:
-    document = json.loads(body)
-    if not (isinstance(document, list) and all(isinstance(item, dict) for item in document)):
-        raise ValueError("send a JSON list of objects")
     return document

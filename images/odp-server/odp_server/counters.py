@@ -4,8 +4,9 @@ import threading
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
+Outcome = Literal["running", "finished", "paged", "error", "cut", "left"]
 _REMEMBERED = 100_000
 """Selects; older ones are forgotten."""
 
@@ -24,8 +25,8 @@ class SelectRecord:
     rows: int = 0
     bytes: int = 0
     """Of Arrow messages handed to the network."""
-    outcome: str = "running"
-    """`running`, `finished`, `paged` (a cursor came last), `error` (in the stream), `cut` (a fault), `left` (the client went)."""
+    outcome: Outcome = "running"
+    """`paged`: a cursor came last; `error`: told in the stream; `cut`: by a fault; `left`: the client went away."""
 
 
 class Counters:
@@ -68,11 +69,12 @@ class Counters:
             self._peak = max(self._peak, len(self._running))
             return True
 
-    def end(self, record: SelectRecord, outcome: str) -> None:
-        """End a select that was begun."""
+    def end(self, record: SelectRecord, outcome: Outcome) -> None:
+        """End a select that was begun, unless it has ended."""
         with self._lock:
-            record.outcome = outcome
-            self._running.discard(id(record))
+            if record.outcome == "running":
+                record.outcome = outcome
+                self._running.discard(id(record))
 
     def report(self, faults: Mapping[str, int]) -> dict[str, Any]:
         """Everything, as JSON can carry it."""

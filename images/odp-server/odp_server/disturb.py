@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from odp_server.faults import Cut, Omit, Repeat, Stall, StreamEffect, StreamError
+from odp_server.faults import Cut, Omit, Repeat, Stall, StreamError, StreamFault
 from odp_server.messages import batch_message, note_message
 from odp_server.scan import Message
 
@@ -25,52 +25,50 @@ class HangUp:
 Step = Message | Pause | HangUp
 
 
+@dataclass(frozen=True, slots=True)
 class Stream:
-    """The messages after the schema, and what a fault needs to know of them."""
+    """The messages of a reply after its schema, and how to look into one."""
 
-    def __init__(self, schema: pa.Schema, messages: Iterable[Message], read: Callable[[Message], pa.RecordBatch]) -> None:
-        self.schema = schema
-        self.messages = messages
-        self._read = read
+    schema: pa.Schema
+    messages: Iterable[Message]
+    read: Callable[[Message], pa.RecordBatch]
 
-    def disturbed(self, effects: Sequence[StreamEffect]) -> Iterator[Step]:
+    def disturbed(self, faults: Sequence[StreamFault]) -> Iterator[Step]:
         """The messages with these faults among them, each at its row or, in a shorter reply, at the end."""
-        waiting = sorted(effects, key=lambda effect: effect.rows)
+        waiting = sorted(faults, key=lambda fault: fault.rows)
         sent = 0
         for message in self.messages:
             rest = message
             while waiting and waiting[0].rows < sent + rest.rows:
-                effect = waiting.pop(0)
-                before, rest = self._split(rest, effect.rows - sent)
-                if before is not None:
+                fault = waiting.pop(0)
+                if fault.rows > sent:
+                    before, rest = self._split(rest, fault.rows - sent)
                     yield before
                     sent += before.rows
-                yield from self._steps(effect, rest)
-                if _ends(effect):
+                yield from self._steps(fault, rest)
+                if _ends(fault):
                     return
             yield rest
             sent += rest.rows
-        for effect in waiting:
-            yield from self._steps(effect, None)
-            if _ends(effect):
+        for fault in waiting:
+            yield from self._steps(fault, None)
+            if _ends(fault):
                 return
 
-    def _split(self, message: Message, rows: int) -> tuple[Message | None, Message]:
-        if rows <= 0:
-            return None, message
-        batch = self._read(message)
+    def _split(self, message: Message, rows: int) -> tuple[Message, Message]:
+        batch = self.read(message)
         head, tail = batch.slice(0, rows), batch.slice(rows)
         return Message(head.num_rows, batch_message(head)), Message(tail.num_rows, batch_message(tail))
 
-    def _steps(self, effect: StreamEffect, following: Message | None) -> Iterator[Step]:
-        match effect:
+    def _steps(self, fault: StreamFault, following: Message | None) -> Iterator[Step]:
+        match fault:
             case Stall():
-                yield Pause(effect.seconds)
+                yield Pause(fault.seconds)
             case StreamError():
-                yield Message(0, note_message(self.schema, {"error": effect.message}), "error")
-            case Cut(inside=inside):
-                if inside and following is not None:
-                    whole = batch_message(self._read(following))
+                yield Message(0, note_message(self.schema, {"error": fault.message}), "error")
+            case Cut():
+                if fault.inside and following is not None:
+                    whole = batch_message(self.read(following))
                     yield Message(0, whole.slice(0, whole.size // 2))
                 yield HangUp()
             case Repeat():
@@ -80,5 +78,5 @@ class Stream:
                 pass
 
 
-def _ends(effect: StreamEffect) -> bool:
-    return isinstance(effect, StreamError | Cut | Omit)
+def _ends(fault: StreamFault) -> bool:
+    return isinstance(fault, StreamError | Cut | Omit)

@@ -104,10 +104,16 @@ def _plain_schema(path: Path) -> pa.Schema:
 
 
 def read_batches(paths: Iterable[Path], schema: pa.Schema, batch_rows: int) -> Iterator[pa.RecordBatch]:
-    """The rows of `paths` as batches of at most `batch_rows` rows of `schema`, holding no more than a row group at a time."""
+    """The rows of `paths` as batches of at most `batch_rows` rows of `schema`, holding no more than a row group at a time.
+
+    Raises UnusableData for a file that is broken.
+    """
     for path in paths:
-        for batch in _file_batches(path, batch_rows):
-            yield from split(batch, schema, batch_rows)
+        try:
+            for batch in _file_batches(path, batch_rows):
+                yield from split(batch, schema, batch_rows)
+        except (pa.ArrowException, OSError) as error:
+            raise UnusableData(f"{path} cannot be read: {error}") from error
 
 
 def split(batch: pa.RecordBatch, schema: pa.Schema, batch_rows: int) -> Iterator[pa.RecordBatch]:

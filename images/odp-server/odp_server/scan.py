@@ -21,8 +21,8 @@ class Message:
 
     rows: int
     data: pa.Buffer | Batch
-    note: Literal["", "cursor", "error"] = ""
-    """What its metadata says, if anything."""
+    outcome: Literal["paged", "error"] | None = None
+    """How the reply ends, where this message says so in its metadata."""
 
     @property
     def size(self) -> int:
@@ -76,7 +76,7 @@ class Selection:
             over = time.monotonic() >= ends_at or (self.paging.rows is not None and rows >= self.paging.rows)
             if over and index + 1 < len(batches):
                 place = replace(self.place, batch=index + 1, issued_at=time.time())
-                yield Message(0, note_message(self.schema, {"cursor": place.encode()}), "cursor")
+                yield Message(0, note_message(self.schema, {"cursor": place.encode()}), "paged")
                 return
         if empty:
             yield Message(0, batch_message(empty_batch(self.schema)))

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from odp_server.control import Control
+from odp_server.counters import Outcome
 from odp_server.disturb import HangUp, Pause
 from odp_server.messages import END_OF_STREAM, schema_message
 from odp_server.protocol import Refusal
@@ -127,7 +128,7 @@ class Handler(BaseHTTPRequestHandler):
         match reply:
             case Json():
                 text = json.dumps(reply.document, allow_nan=False).encode()
-                self._send_head(reply.status, {"Content-Type": "application/json"}, length=len(text))
+                self._send_head(HTTPStatus.OK, {"Content-Type": "application/json"}, length=len(text))
                 self.connection.sendall(text)
             case ArrowStream():
                 self._send_stream(reply)
@@ -139,35 +140,37 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
-        if length is None:
-            self.send_header("Connection", "close") if self.close_connection else self.send_header("Transfer-Encoding", "chunked")
-        elif status != HTTPStatus.NO_CONTENT:
+        if length is not None and status != HTTPStatus.NO_CONTENT:
             self.send_header("Content-Length", str(length))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        elif length is None:
+            self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
 
     def _send_stream(self, reply: ArrowStream) -> None:
         settings = self.server.service.settings
         chunked = not settings.close_delimited and self.request_version != "HTTP/1.0"
         self.close_connection = self.close_connection or not chunked
-        outcome = "left"
+        whole = False
         try:
             self._send_head(HTTPStatus.OK, {"Content-Type": _STREAM_TYPE}, length=None)
             body = Body(self.connection, chunked=chunked, bytes_per_s=settings.bytes_per_s)
-            outcome = self._send_steps(reply, body)
+            whole = self._send_steps(reply, body)
+        except ConnectionError:
+            self._end(reply, "left")
+            raise
         finally:
-            # Before the last bytes: who has read them may ask again at once and is not to find this select still running.
-            if reply.record is not None:
-                self.server.service.counters.end(reply.record, outcome)
-        if outcome == "cut":
+            self._end(reply, "finished" if whole else "cut")
+        if not whole:
             self.close_connection = True
             return
         if settings.end_of_stream:
             body.send(END_OF_STREAM)
         body.end()
 
-    def _send_steps(self, reply: ArrowStream, body: Body) -> str:
-        """Send the schema and all messages; return the select's outcome."""
-        outcome = "finished"
+    def _send_steps(self, reply: ArrowStream, body: Body) -> bool:
+        """Send the schema and all messages; whether none was cut off."""
         body.send(schema_message(reply.schema))
         for step in reply.steps:
             match step:
@@ -175,16 +178,22 @@ class Handler(BaseHTTPRequestHandler):
                     self._pause(step.seconds)
                     continue
                 case HangUp():
-                    return "cut"
+                    return False
+            if step.outcome is not None:
+                self._end(reply, step.outcome)
             if isinstance(step.data, Batch):
                 body.send_file(reply.fd, step.data.offset, step.data.length)
             else:
                 body.send(step.data)
-            outcome = {"": outcome, "cursor": "paged", "error": "error"}[step.note]
             if reply.record is not None:
                 reply.record.rows += step.rows
                 reply.record.bytes += step.size
-        return outcome
+        return True
+
+    def _end(self, reply: ArrowStream, outcome: Outcome) -> None:
+        """End a select before its last bytes: who has read them may ask again at once, and is not to find it still running."""
+        if reply.record is not None:
+            self.server.service.counters.end(reply.record, outcome)
 
     def _pause(self, seconds: float) -> None:
         """Wait, for as long as the client does."""

@@ -4,7 +4,7 @@ import hmac
 import json
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -15,7 +15,7 @@ from odp_loader.errors import LoadError
 from odp_server.aggregate import Aggregation
 from odp_server.counters import Counters, SelectRecord
 from odp_server.disturb import Step, Stream
-from odp_server.faults import Asked, ExpireCursor, Faults, Status, StreamEffect
+from odp_server.faults import Asked, ExpireCursor, Faults, RequestKind, Status, StreamFault
 from odp_server.messages import batch_message, empty_batch, note_message, read_batch
 from odp_server.protocol import Query, Refusal, expired_cursor
 from odp_server.scan import Message, Paging, Selection
@@ -39,7 +39,6 @@ class Json:
     """A reply that is a JSON document."""
 
     document: Any
-    status: int = HTTPStatus.OK
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +47,8 @@ class ArrowStream:
 
     schema: pa.Schema
     steps: Iterator[Step]
-    fd: int
-    """The file that stored messages are in."""
+    fd: int = -1
+    """The file that stored messages are in, if there are such."""
     record: SelectRecord | None = None
     """Of a select, which has been begun and must be ended."""
 
@@ -57,10 +56,12 @@ class ArrowStream:
 Reply = Json | ArrowStream
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Growth:
+    """Rows that a table gets when so many more of its selects have begun."""
+
     table: Table
-    rows: pa.Table
+    rows: Sequence[pa.RecordBatch]
     after_selects: int
 
 
@@ -114,29 +115,26 @@ class Service:
         """Answer with rows, or with the schema when that is all that is asked for."""
         table = self.table(key)
         query = Query.parse(body)
-        kind = "schema" if query.asks_for_schema else "select"
-        effects = self._arrive(_asked(kind, table, query))
-        if kind == "schema":
-            return self._stream(table.schema, [Message(0, batch_message(empty_batch(table.schema)))], effects)
+        if query.asks_for_schema:
+            faults = self._arrive(_asked("schema", table, query))
+            return _in_memory(table.schema, [empty_batch(table.schema)], faults)
+        faults = self._arrive(_asked("select", table, query))
         selection = Selection.parse(table, query, self.options.paging)
         record = SelectRecord(table.name, query.query, query.sent_vars, query.cols, page=bool(query.cursor))
         if not self.counters.begin(record, self.settings.max_selects):
             raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, "too many selects at once", _retry_after(self.settings.retry_after_s))
-        self._grow(table)
+        self._begun(table)
         messages = _reporting(selection.messages(), selection.schema)
-        steps = Stream(selection.schema, messages, selection.read).disturbed(effects)
+        steps = Stream(selection.schema, messages, selection.read).disturbed(faults)
         return ArrowStream(selection.schema, steps, selection.snapshot.fd, record)
 
     def aggregate(self, key: str, body: bytes) -> ArrowStream:
         """Answer with the groups of a table."""
         table = self.table(key)
         query = Query.parse(body)
-        effects = self._arrive(_asked("aggregate", table, query))
+        faults = self._arrive(_asked("aggregate", table, query))
         aggregation = Aggregation.parse(table, query)
-        replies = aggregation.replies(self.options.aggregate_rows)
-        schema = aggregation.schema
-        messages = _reporting((Message(reply.num_rows, batch_message(reply)) for reply in replies), schema)
-        return self._stream(schema, messages, effects)
+        return _in_memory(aggregation.schema, aggregation.replies(self.options.aggregate_rows), faults)
 
     def table(self, key: str) -> Table:
         """The table with this id or name; 204 without one, which the SDK takes for a table that does not exist."""
@@ -146,8 +144,8 @@ class Service:
             raise Refusal(HTTPStatus.NO_CONTENT, "")
         return table
 
-    def grow_later(self, table: Table, rows: pa.Table, after_selects: int) -> None:
-        """Append rows as soon as so many more selects of the table have taken their snapshot; at once for 0."""
+    def grow(self, table: Table, rows: Sequence[pa.RecordBatch], after_selects: int) -> None:
+        """Append rows that fit as soon as so many more selects of the table have taken their snapshot; at once for 0."""
         if after_selects <= 0:
             table.append(rows)
             return
@@ -165,41 +163,43 @@ class Service:
             table.restore()
         self.counters.reset()
 
-    def _grow(self, table: Table) -> None:
+    def _begun(self, table: Table) -> None:
+        """A select of the table has its snapshot: what was waiting for it is appended."""
         with self._lock:
-            mine = [growth for growth in self._growth if growth.table is table]
-            for growth in mine:
+            for growth in [growth for growth in self._growth if growth.table is table]:
                 growth.after_selects -= 1
                 if growth.after_selects == 0:
-                    table.append(growth.rows)
                     self._growth.remove(growth)
+                    table.append(growth.rows)
 
-    def _arrive(self, asked: Asked) -> list[StreamEffect]:
+    def _arrive(self, asked: Asked) -> list[StreamFault]:
         """Count a request, delay it, and refuse it or say what shall happen to its stream."""
         self.counters.requested(asked.kind)
         if self.settings.latency_s:
             time.sleep(self.settings.latency_s)
-        effects: list[StreamEffect] = []
-        for effect in self.faults.meeting(asked):
-            if isinstance(effect, Status):
-                raise Refusal(effect.status, "a fault that was asked for", _retry_after(effect.retry_after_s))
-            if isinstance(effect, ExpireCursor):
-                raise expired_cursor()
-            effects.append(effect)
-        return effects
+        in_stream: list[StreamFault] = []
+        for fault in self.faults.meeting(asked):
+            match fault:
+                case Status():
+                    raise Refusal(fault.status, "a fault that was asked for", _retry_after(fault.retry_after_s))
+                case ExpireCursor():
+                    raise expired_cursor()
+                case _:
+                    in_stream.append(fault)
+        return in_stream
 
-    def _stream(self, schema: pa.Schema, messages: Iterator[Message] | list[Message], effects: list[StreamEffect]) -> ArrowStream:
-        def read(message: Message) -> pa.RecordBatch:
-            return read_batch(message.data, schema)
 
-        return ArrowStream(schema, Stream(schema, messages, read).disturbed(effects), -1)
+def _in_memory(schema: pa.Schema, batches: Iterable[pa.RecordBatch], faults: Sequence[StreamFault]) -> ArrowStream:
+    """A reply of which nothing comes from a file."""
+    messages = _reporting((Message(batch.num_rows, batch_message(batch)) for batch in batches), schema)
+    return ArrowStream(schema, Stream(schema, messages, lambda message: read_batch(message.data, schema)).disturbed(faults))
 
 
 def _dataset(table: Table) -> dict[str, str]:
     return {"id": table.id, "name": table.name, "description": table.description}
 
 
-def _asked(kind: str, table: Table, query: Query) -> Asked:
+def _asked(kind: RequestKind, table: Table, query: Query) -> Asked:
     text = f"{query.query} {json.dumps(query.sent_vars)}"
     return Asked(kind, (table.name, table.id), text, with_cursor=bool(query.cursor))
 
@@ -213,4 +213,4 @@ def _reporting(messages: Iterable[Message], schema: pa.Schema) -> Iterator[Messa
     try:
         yield from messages
     except (LoadError, pa.ArrowException) as error:
-        yield Message(0, note_message(schema, {"error": str(error)}), note="error")
+        yield Message(0, note_message(schema, {"error": str(error)}), "error")

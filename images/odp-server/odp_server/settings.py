@@ -1,41 +1,28 @@
 """How every reply travels until it is said otherwise: speed, delay, limits, and how a stream ends."""
 
-import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, PositiveFloat
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+
+class Settings(BaseModel):
     """What holds for all requests; the defaults are those of a server in good health."""
 
-    bytes_per_s: float | None = None
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bytes_per_s: PositiveFloat | None = None
     """Bandwidth of each stream, evenly spaced."""
-    latency_s: float = 0.0
+    latency_s: NonNegativeFloat = 0.0
     """Waited before each request is looked at."""
-    max_selects: int | None = None
+    max_selects: NonNegativeInt | None = None
     """More selects at once are answered 429."""
-    retry_after_s: float | None = None
+    retry_after_s: NonNegativeFloat | None = None
     """Retry-After of those 429."""
     close_delimited: bool = False
     """End bodies by closing the connection, as HTTP/1.0 did, instead of chunked."""
     end_of_stream: bool = True
     """Whether Arrow streams end with their marker."""
 
-    def changed(self, document: Mapping[str, Any]) -> "Settings":
-        """These settings with the fields of `document` replaced. Raises ValueError for an unknown field or a wrong value."""
-        names = [field.name for field in dataclasses.fields(self)]
-        if unknown := [name for name in document if name not in names]:
-            raise ValueError(f"there is no setting {unknown[0]!r}; there are {', '.join(names)}")
-        for name, value in document.items():
-            if name in ("close_delimited", "end_of_stream"):
-                if not isinstance(value, bool):
-                    raise ValueError(f"{name} is true or false")
-            elif value is None and name != "latency_s":
-                continue
-            elif (
-                isinstance(value, bool) or not isinstance(value, int | float) or value < 0 or (name == "bytes_per_s" and value == 0)
-            ):
-                raise ValueError(f"{name} cannot be {value!r}")
-        return dataclasses.replace(self, **document)
+    def changed(self, fields: dict[str, Any]) -> "Settings":
+        """These settings with some replaced. Raises pydantic's ValidationError, a ValueError that names the field."""
+        return Settings.model_validate({**self.model_dump(), **fields})

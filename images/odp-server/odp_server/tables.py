@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from odp_loader.expression import ColumnRange, Verdict
-from odp_server.files import TableFiles, read_batches, served_schema, split
+from odp_server.files import TableFiles, UnusableData, read_batches, served_schema, split
 from odp_server.filters import RowFilter
 from odp_server.messages import batch_message, read_batch
 from odp_server.summaries import ColumnSummary, column_statistics, decoded
@@ -82,7 +82,7 @@ class Table:
     """One table; it may grow while it is read."""
 
     def __init__(self, files: TableFiles, *, batch_rows: int) -> None:
-        """Read and encode the files. Raises UnusableData; OSError when the temporary folder (TMPDIR) is full."""
+        """Read and encode the files. Raises UnusableData."""
         self.name = files.name
         self.id = table_id(files.name)
         self.schema = served_schema(files.paths)
@@ -100,12 +100,16 @@ class Table:
         """The table as it is now."""
         return self._snapshot
 
-    def append(self, rows: pa.Table) -> None:
-        """Add rows at the end, all at once for readers. Raises ValueError when `rows` has other columns or types."""
+    def fitted(self, rows: pa.Table) -> tuple[pa.RecordBatch, ...]:
+        """Rows as this table can take them up. Raises ValueError when they have other columns or types."""
         if rows.schema.names != self.schema.names:
             raise ValueError(f"table {self.name!r} has the columns {', '.join(self.schema.names)}")
-        self._extend(piece for batch in rows.to_batches() for piece in split(batch, self.schema, self._batch_rows))
-        self._stored_bytes += rows.nbytes
+        return tuple(piece for batch in rows.to_batches() for piece in split(batch, self.schema, self._batch_rows))
+
+    def append(self, batches: Sequence[pa.RecordBatch]) -> None:
+        """Add rows that fit at the end, all at once for readers."""
+        self._extend(batches)
+        self._stored_bytes += sum(batch.nbytes for batch in batches)
 
     def restore(self) -> None:
         """Forget what was appended."""
@@ -124,7 +128,6 @@ class Table:
             self._file.seek(0, os.SEEK_END)
             for batch in added:
                 batches.append(self._encode(batch))
-            self._file.flush()
             content = pa.py_buffer(mmap.mmap(self._file.fileno(), 0, prot=mmap.PROT_READ)) if batches else _NOTHING
             self._snapshot = Snapshot(self.schema, self._file.fileno(), content, tuple(batches), self._blocks(batches))
 
@@ -136,9 +139,15 @@ class Table:
         return tuple(blocks)
 
     def _encode(self, batch: pa.RecordBatch) -> Batch:
-        self._file.write(bytes(-self._file.tell() % _ALIGNMENT))
-        offset, message = self._file.tell(), batch_message(batch)
-        self._file.write(message)
+        message = batch_message(batch)
+        try:
+            self._file.write(bytes(-self._file.tell() % _ALIGNMENT))
+            offset = self._file.tell()
+            self._file.write(message)
+            self._file.flush()
+        except OSError as error:
+            reason = f"{tempfile.gettempdir()} cannot hold table {self.name!r}: {error.strerror}"
+            raise UnusableData(f"{reason}; set TMPDIR to a folder with more room") from error
         columns = {name: ColumnSummary.of(column) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
         ranges = {name: summary.range for name, summary in columns.items()}
         return Batch(offset, message.size, batch.num_rows, columns, ranges)
