@@ -1,0 +1,77 @@
+"""The loader itself, as `odp-dask run` would call it: verification, ledger and manifest included."""
+
+import json
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.competitors import dask_cluster
+from benchmarks.work import Prepared, Ready, Work
+
+_STREAMING = {"MALLOC_MMAP_THRESHOLD_": 64 * 2**20}
+"""Dask's nanny turns off glibc's dynamic threshold: each buffer of a stream would be mapped and unmapped anew."""
+
+
+class _Watcher:
+    """Notes when planning ended; prints progress for whoever wants to stop the load half-way."""
+
+    def __init__(self) -> None:
+        self.started = time.perf_counter()
+        self.planned_s: float | None = None
+        self.notes: list[str] = []
+
+    def progress(self, progress: Any) -> None:
+        if self.planned_s is None and progress.stage != "Planning":
+            self.planned_s = time.perf_counter() - self.started
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+
+@contextmanager
+def ours(work: Work) -> Prepared:
+    """`run_load` on a local cluster."""
+    import distributed
+
+    from odp_loader.run import run_load
+    from odp_loader.spec import Load
+
+    load_spec = Load.model_validate(specification(work))
+    with dask_cluster(work, _STREAMING) as pids:
+        client = distributed.default_client()
+        client.run(_warm_loader)
+        _warm_loader()
+
+        def load() -> None:
+            watcher = _Watcher()
+            result = run_load(load_spec, client, observer=watcher)
+            manifest = json.loads((Path(work.output) / "manifest.json").read_text())
+            ready.details.update(
+                planned_s=watcher.planned_s,
+                partition_rows=partition_rows(manifest),
+                resumed_partitions=result.resumed_partitions,
+                notes=[*watcher.notes, *result.notes],
+            )
+
+        ready = Ready(load, pids)
+        yield ready
+
+
+def specification(work: Work) -> dict[str, Any]:
+    """The load as a person would write it in YAML."""
+    return {
+        "source": {"odp": {"dataset": work.table, "baseURL": work.base_url, "streams": max(work.workers * work.threads, 1)}},
+        "sink": {"parquet": {"url": work.output, "compression": "snappy"}},
+        "partitions": {"targetBytes": max(work.arrow_bytes // work.partitions, 2**16)},
+    }
+
+
+def partition_rows(manifest: dict[str, Any]) -> list[int]:
+    """Rows read, partition by partition."""
+    return [partition["rowsRead"] for partition in manifest["partitions"]]
+
+
+def _warm_loader() -> None:
+    import odp_loader.sources.odp
+    import odp_loader.task  # noqa: F401

@@ -1,0 +1,130 @@
+"""The two races: CPU-bound on loopback, and against a server that gives each stream only so much."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.race import Entry, Results, race
+from benchmarks.results import RACE_HEADER, Section, at_least, race_rows
+from benchmarks.tables import CACHE, arrow_bytes, table_file
+from benchmarks.work import Work
+from tests.support.odp_server import OdpServer, odp_server
+
+OUTPUT = CACHE / "output"
+BYTES_PER_S = 40e6
+FAR_AWAY = {"bytes_per_s": BYTES_PER_S, "latency_s": 0.05}
+"""Settings of a server whose streams are slower than one core."""
+FAR_AWAY_TEXT = "streams of 40 MB/s and 50 ms"
+OURS = "ours"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line asked for."""
+
+    rows: int
+    rounds: int
+
+
+def say(line: str) -> None:
+    """Tell whoever waits."""
+    print(line, flush=True)
+
+
+def work(server: OdpServer, table: Path, rows: int, *, workers: int = 2, threads: int = 1, partitions: int) -> Work:
+    """Work on one table of the server."""
+    return Work(
+        base_url=server.url,
+        table=server.table_id(table.stem),
+        output=str(OUTPUT / "load"),
+        server_pid=server.process.pid,
+        workers=workers,
+        threads=threads,
+        partitions=partitions,
+        arrow_bytes=arrow_bytes(rows),
+    )
+
+
+def loopback(settings: Settings) -> Section:
+    """Everybody as fast as two cores go."""
+    table = table_file(settings.rows)
+    with odp_server({table.stem: table}) as server:
+        entries = [
+            Entry(OURS, "ours", work(server, table, settings.rows, partitions=8)),
+            Entry("today's way", "today's way", work(server, table, settings.rows, partitions=0)),
+            Entry("partitioned through pandas", "through pandas", work(server, table, settings.rows, partitions=16)),
+            Entry("default single stream", "default stream", work(server, table, settings.rows, partitions=1)),
+            Entry("tuned single stream", "tuned stream", work(server, table, settings.rows, partitions=1)),
+            Entry("tuned, with a reading thread", "prefetching stream", work(server, table, settings.rows, partitions=1)),
+        ]
+        results = race(entries, rounds=settings.rounds, rows=settings.rows, report=say)
+    ceiling_s = _ceiling_s(results)
+    return Section(
+        name="loopback",
+        title=f"Loopback: {settings.rows:,} rows, as fast as the machine goes",
+        text=_text(results)
+        + f" The ceiling is what the work of the tuned single stream, client and server, would take on all {os.cpu_count()} cores:"
+        f" {ceiling_s:.2f} s. Dask has 2 workers of 1 thread; ours cuts the table into about 8 partitions.",
+        header=RACE_HEADER,
+        rows=race_rows(results, settings.rows, arrow_bytes(settings.rows)),
+        claims=(
+            at_least("times today's way", results.ratio("today's way", OURS), 6),
+            at_least("times a default single stream", results.ratio("default single stream", OURS), 2),
+            at_least("times a tuned single stream", results.ratio("tuned single stream", OURS), 1.3),
+            at_least("share of the ceiling", ceiling_s / results.median(OURS), 0.70),
+        ),
+    )
+
+
+def _ceiling_s(results: Results) -> float:
+    cpu_s = results.median("tuned single stream", lambda account: account.client_cpu_s + account.server_cpu_s)
+    return cpu_s / (os.cpu_count() or 1)
+
+
+def streams(settings: Settings) -> Section:
+    """A server that is far away: bandwidth for each stream, latency for each request."""
+    table = table_file(settings.rows)
+    size = arrow_bytes(settings.rows)
+    with odp_server({table.stem: table}) as server:
+        server.settings(**FAR_AWAY)
+        ours = {
+            f"{OURS}, {2 * threads} streams": Entry(
+                f"{OURS}, {2 * threads} streams",
+                "ours",
+                work(server, table, settings.rows, threads=threads, partitions=4 * threads),
+            )
+            for threads in (8, 4, 2)
+        }
+        entries = [
+            *ours.values(),
+            Entry("today's way", "today's way", work(server, table, settings.rows, partitions=0)),
+            Entry("tuned single stream", "tuned stream", work(server, table, settings.rows, partitions=1)),
+            Entry("tuned, with a reading thread", "prefetching stream", work(server, table, settings.rows, partitions=1)),
+        ]
+        results = race(entries, rounds=settings.rounds, rows=settings.rows, report=say)
+    most = f"{OURS}, 16 streams"
+    return Section(
+        name="streams",
+        title=f"{FAR_AWAY_TEXT.capitalize()}: {settings.rows:,} rows",
+        text=_text(results) + " Use of the streams is Arrow bytes / (streams x bandwidth x time). Dask has 2 workers.",
+        header=RACE_HEADER,
+        rows=race_rows(results, settings.rows, size),
+        claims=(
+            at_least("times today's way, 16 streams", results.ratio("today's way", most), 11),
+            at_least("times a tuned single stream, 16 streams", results.ratio("tuned single stream", most), 8),
+            *(
+                at_least(
+                    f"use of {2 * entry.work.threads} streams",
+                    size / (2 * entry.work.threads * BYTES_PER_S * results.median(name)),
+                    0.85,
+                )
+                for name, entry in ours.items()
+            ),
+        ),
+    )
+
+
+def _text(results: Results) -> str:
+    rounds = len(next(iter(results.accounts.values())))
+    noisy = f" {results.noisy} were counted although the machine stayed busy." if results.noisy else ""
+    return f"{rounds} rounds; {results.disturbed} runs were repeated.{noisy}"

@@ -1,0 +1,97 @@
+"""Kills a load half-way, with all its processes, and measures what it takes to go on."""
+
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.race import ROOT, Entry, command, environment, run, wait_until
+from benchmarks.races import FAR_AWAY, FAR_AWAY_TEXT, Settings, say, work
+from benchmarks.results import Claim, Section, spread
+from benchmarks.tables import table_file
+from benchmarks.work import Account
+from tests.support.odp_server import OdpServer, odp_server
+
+_PARTITIONS = 64
+_THREADS = 4
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """A load that was killed and run again."""
+
+    kept: int
+    """Partitions that were finished when it was killed."""
+    twice: int
+    """Rows that the server sent more than once."""
+    second: Account
+
+
+def resume(settings: Settings) -> Section:
+    """How long the second half takes, and what is read again."""
+    table = table_file(settings.rows)
+    with odp_server({table.stem: table}) as server:
+        server.settings(**FAR_AWAY)
+        entry = Entry("ours", "ours", work(server, table, settings.rows, threads=_THREADS, partitions=_PARTITIONS))
+        whole, resumed = [], []
+        for _ in range(settings.rounds):
+            whole.append(run(entry))
+            resumed.append(_killed_and_resumed(entry, server, settings.rows))
+            again = resumed[-1]
+            say(f"resume: {whole[-1].seconds:.2f} s whole, {again.second.seconds:.2f} s after the kill, {again.twice} rows twice")
+    complete = all(outcome.second.rows == settings.rows for outcome in resumed)
+    return Section(
+        name="resume",
+        title=f"Killed half-way: {settings.rows:,} rows",
+        text=f"{settings.rounds} rounds; {FAR_AWAY_TEXT}, 2 workers of {_THREADS}"
+        f" threads. SIGKILL to the driver and all workers as soon as half of the receipts are there; then the same load again."
+        " Rows are counted at the server, which counts what it sent, arrived or not.",
+        header=("", "median [least - greatest]"),
+        rows=(
+            ("a load that is not disturbed, s", spread(account.seconds for account in whole)),
+            ("going on after the kill, s", spread(outcome.second.seconds for outcome in resumed)),
+            ("partitions kept", spread((outcome.kept for outcome in resumed), "{:.0f}")),
+            ("rows read twice", spread((outcome.twice for outcome in resumed), "{:,.0f}")),
+            ("of the table", spread((100 * outcome.twice / settings.rows for outcome in resumed), "{:.1f} %")),
+        ),
+        claims=(
+            Claim("every row in the output once", "yes" if complete else "no", "yes", complete),
+            _half_the_time(whole, resumed),
+        ),
+    )
+
+
+def _half_the_time(whole: list[Account], resumed: list[Resumed]) -> Claim:
+    share = statistics.median(outcome.second.seconds / account.seconds for account, outcome in zip(whole, resumed, strict=True))
+    return Claim("going on / whole load", f"{share:.2f}", "none set; 0.50 without any loss", met=True)
+
+
+def _killed_and_resumed(entry: Entry, server: OdpServer, rows: int) -> Resumed:
+    output = Path(entry.work.output)
+    shutil.rmtree(output, ignore_errors=True)
+    sent_before = _rows_sent(server)
+    first = subprocess.Popen(
+        command(entry), cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        wait_until(
+            lambda: _receipts(output) >= _PARTITIONS // 2 or first.poll() is not None, what="half of the receipts", deadline_s=300
+        )
+    finally:
+        os.killpg(first.pid, signal.SIGKILL)
+        first.wait()
+    kept = _receipts(output)
+    wait_until(lambda: server.counters()["selects"]["running"] == 0, what="the server's streams to end", deadline_s=60)
+    second = run(entry, go_on=True)
+    return Resumed(kept=kept, twice=_rows_sent(server) - sent_before - rows, second=second)
+
+
+def _rows_sent(server: OdpServer) -> int:
+    return int(server.counters()["selects"]["rows"])
+
+
+def _receipts(output: Path) -> int:
+    return len(list(output.glob("receipts/*/*.json")))
