@@ -35,3 +35,8 @@ def rows_of(url: Path | str, *sort_by: str) -> pa.Table:
     """All rows of a finished dataset, in the order of some columns."""
     table = pq.read_table(str(url) + "/data")
     return table.sort_by([(name, "ascending") for name in sort_by]) if sort_by else table
+
+
+def same_rows(one: pa.Table, other: pa.Table) -> bool:
+    """Whether two tables have the same columns, types and rows in the same order; what their schemas say besides is not compared."""
+    return one.column_names == other.column_names and all(one[name].equals(other[name]) for name in one.column_names)

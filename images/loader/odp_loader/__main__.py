@@ -83,6 +83,7 @@ def carry_out(work: Load | Script, *, port: int, config_maps: Path) -> tuple[int
     except (OSError, TimeoutError) as error:
         raise Transient(f"the Dask scheduler does not answer: {error}") from None
     with client, ProgressServer(port, "0.0.0.0") as server:  # noqa: S104 # a pod; NetworkPolicy says who reaches it
+        _log.info(server.notice)
         return 0, run_load(work, client, observer=_Narrator(server), report=True)
 
 

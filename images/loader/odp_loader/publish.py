@@ -97,8 +97,10 @@ def _remove_replaced(ledger: Ledger, keep: frozenset[str]) -> None:
         for entry in store.list(DATA):
             if entry.path.removeprefix(f"{DATA}/") not in keep:
                 store.delete(entry.path)
-    for entry in store.list(RECEIPTS):
-        if not entry.path.startswith(f"{RECEIPTS}/{ledger.id}/"):
+    for load in {entry.path.split("/")[1] for entry in store.list(RECEIPTS)} - {ledger.id}:
+        store.delete_folder(f"{RECEIPTS}/{load}")
+    for entry in store.list(f"{RECEIPTS}/{ledger.id}"):
+        if entry.path.endswith(".arrow"):  # partial results
             store.delete(entry.path)
 
 

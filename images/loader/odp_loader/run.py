@@ -89,7 +89,8 @@ class _Run:
             with Fleet(self.client, context, streams=self.streams, note=self.observer.note) as fleet:
                 self.read(fleet, [partition for index, partition in partitions.items() if index not in self.receipts])
                 self.gauge.show(stage=Stage.VERIFYING)
-                verdict = self.verify(source, plan, partitions, fleet)
+                statistics = source.describe().statistics
+                verdict = self.verify(source, plan, partitions, fleet, moved=statistics != plan.statistics)
             files = self.files(context, schema)
         document = compose(
             self.ledger.id,
@@ -99,7 +100,7 @@ class _Run:
             files,
             verdict,
             schema=schema,
-            statistics_after=source.describe().statistics,
+            statistics_after=statistics,
             seconds=time.monotonic() - self.started,
         )
         publish(self.ledger, document, [file for _, file in files])
@@ -137,6 +138,7 @@ class _Run:
                 rows_in_flight=fleet.tally.rows,
                 bytes_in_flight=fleet.tally.bytes,
                 failures=dict(fleet.tally.failures),
+                throttled=fleet.tally.throttled,
                 workers=fleet.workers,
             )
 
@@ -144,7 +146,7 @@ class _Run:
             self.receipts[receipt.partition] = receipt
         show()
 
-    def verify(self, source: Source, plan: Plan, partitions: Mapping[int, Partition], fleet: Fleet) -> Verdict:
+    def verify(self, source: Source, plan: Plan, partitions: Mapping[int, Partition], fleet: Fleet, *, moved: bool) -> Verdict:
         """Compare what was read with what the source holds, and have read again what differs."""
 
         def reread(indices: Sequence[int]) -> None:
@@ -158,6 +160,7 @@ class _Run:
             partitions,
             self.receipts,
             expected=plan.expected,
+            moved=moved,
             policy=self.load.verify,
             aggregated=self.load.transform.aggregate is not None,
             reread=reread,

@@ -165,8 +165,7 @@ class _Attempt:
         from odp_loader.sources.odp import OdpTable
 
         assert isinstance(self._source, OdpTable)
-        merged = self._source.aggregate(self._context.load.transform)
-        self.rows = self._source.count(None)
+        merged, self.rows = self._source.aggregate(self._context.load.transform)
         self.bytes = merged.table.nbytes
         self.ledger.store.write(self.ledger.receipt_path(self._partition.index, "arrow"), table_to_bytes(merged.table))
         return Receipt(

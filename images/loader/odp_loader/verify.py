@@ -11,6 +11,7 @@ from odp_loader.sources import Source
 from odp_loader.spec import Verify
 
 _PARALLEL_COUNTS = 8
+_ADVICE = ". If the table is still being written to, give source a filter that leaves the newest rows out, or set verify: Warn"
 _ROUNDS = 2
 """How often differing partitions are read again."""
 
@@ -44,6 +45,7 @@ def verify(
     receipts: dict[int, Receipt],
     *,
     expected: int,
+    moved: bool,
     policy: Verify,
     aggregated: bool,
     reread: Callable[[list[int]], None],
@@ -51,34 +53,40 @@ def verify(
 ) -> Verdict:
     """Compare, count again where the numbers differ, read again what is short, and judge what remains.
 
-    `expected` is what the source said before the load. `reread` reads the given partitions once more and replaces their
-    receipts in `receipts`. Raises VerificationFailed when a difference remains and `policy` is Strict.
+    `expected` is what the source said before the load, `moved` whether its statistics have changed since: then even equal
+    numbers are counted again, and what comes out is the table as it is at the end. `reread` reads the given partitions once
+    more and replaces their receipts in `receipts`. Raises VerificationFailed when a difference remains and `policy` is Strict.
     """
     notes: list[str] = []
+
+    def say(sentence: str) -> None:
+        notes.append(sentence)
+        note(sentence)
+
     differences: list[Difference] = []
     for round_ in range(_ROUNDS + 1):
         read = sum(receipt.rows_read for receipt in receipts.values())
-        if read == expected:
-            differences = []
+        if read == expected and not moved:
             break
         counted = source.count(None)
         if counted != expected:
-            notes.append(f"the source spoke of {expected:,} rows before and counts {counted:,} now")
-            note(notes[-1])
+            say(f"the source spoke of {expected:,} rows before and counts {counted:,} now")
             expected = counted
+        elif moved:
+            say(f"the source's statistics changed during the load; it still counts {counted:,} rows")
+        moved = False
         if read == expected:
-            differences = []
             break
         differences = locate(source, partitions, receipts)
         if round_ < _ROUNDS and differences:
-            note(f"{read:,} rows read, {expected:,} expected: partitions {_names(differences)} are read again")
+            say(f"{read:,} rows read, {expected:,} expected: {_names(differences)} read again")
             reread([difference.partition for difference in differences])
     problems = _problems(receipts, expected, differences, aggregated=aggregated)
     if problems and policy is Verify.STRICT:
-        raise VerificationFailed("; ".join(problems))
+        raise VerificationFailed("; ".join(problems) + _ADVICE)
     for problem in problems:
-        note(problem)
-    return Verdict(expected, tuple(notes + problems))
+        say(problem)
+    return Verdict(expected, tuple(notes))
 
 
 def locate(source: Source, partitions: Mapping[int, Partition], receipts: Mapping[int, Receipt]) -> list[Difference]:
@@ -95,7 +103,7 @@ def _problems(receipts: Mapping[int, Receipt], expected: int, differences: list[
     problems = []
     if read != expected:
         where = "; ".join(f"partition {d.partition}: {d.read:,} read, {d.counted:,} counted" for d in differences[:10])
-        problems.append(f"{read:,} rows read but {expected:,} expected" + (f" ({where})" if where else ": the table is changing"))
+        problems.append(f"{read:,} rows read but {expected:,} expected" + (f" ({where})" if where else ""))
     for receipt in unwritten(receipts.values(), aggregated=aggregated):
         problems.append(
             f"partition {receipt.partition}: {receipt.rows_read:,} rows read and {receipt.rows_dropped:,} dropped,"
@@ -105,5 +113,7 @@ def _problems(receipts: Mapping[int, Receipt], expected: int, differences: list[
 
 
 def _names(differences: list[Difference]) -> str:
+    if len(differences) == 1:
+        return f"partition {differences[0].partition} was"
     names = ", ".join(str(difference.partition) for difference in differences[:10])
-    return names + (f" and {len(differences) - 10} more" if len(differences) > 10 else "")
+    return f"partitions {names}" + (f" and {len(differences) - 10} more were" if len(differences) > 10 else " were")

@@ -103,13 +103,17 @@ class OdpTable:
 
     def count(self, selection: Selection | None) -> int:
         """The server's count of the query's rows in `selection`. Raises Transient, InvalidLoad, CredentialsRefused."""
-        found = self._groups(self._query(selection or EVERYTHING), by=wire.TOTAL, reduce={self.schema.names[0]: "count"})
+        return self._rows(self._query(selection or EVERYTHING))
+
+    def _rows(self, query: OdpQuery) -> int:
+        found = self._groups(query, by=wire.TOTAL, reduce={self.schema.names[0]: "count"})
         return sum(found["*"].to_pylist())
 
-    def aggregate(self, transform: spec.Transform) -> Merged:
-        """Have the server carry out a transform that `server_aggregate` can express; returns its groups.
+    def aggregate(self, transform: spec.Transform) -> tuple[Merged, int]:
+        """Have the server carry out a transform that `server_aggregate` can express; returns its groups, and the rows it read.
 
-        Raises Transient when the table changed meanwhile.
+        Without a filter in `transform` the rows read are the rows grouped; with one they are those the source query counts.
+        Raises Transient when the groups do not hold the rows that the server counts, or the table changed meanwhile.
         """
         server = server_aggregate(self._spec, transform, self.schema)
         assert isinstance(server, ServerAggregate)
@@ -118,7 +122,12 @@ class OdpTable:
             condition = server.filter.text if condition is None else f"({condition}) and ({server.filter.text})"
             values |= server.filter.vars
         query = OdpQuery(condition, values)
-        return server.merge([self._groups(query, by=server.by, reduce=request) for request in server.requests])
+        merged = server.merge([self._groups(query, by=server.by, reduce=request) for request in server.requests])
+        if server.filter is None:
+            return merged, merged.rows
+        if merged.rows != (counted := self._rows(query)):
+            raise Transient(f"the server grouped {merged.rows:,} rows and counts {counted:,}")
+        return merged, self.count(None)
 
     def _query(self, selection: Selection) -> OdpQuery:
         assert isinstance(selection, Predicate)
