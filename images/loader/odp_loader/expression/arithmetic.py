@@ -1,6 +1,7 @@
 """Sums, differences, products and quotients: in which type they are computed, so that none overflows unseen."""
 
 from collections.abc import Callable
+from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -51,6 +52,8 @@ def converted(operand: Plan, type_: pa.DataType) -> Plan:
     """The operand in a type that holds it; an integer may be rounded to a float, as everywhere."""
     if operand.type == type_:
         return operand
+    if isinstance(operand, Constant) and isinstance(operand.value, int) and pa.types.is_decimal(type_):
+        return Constant(operand.value, operand.position, exact=pa.scalar(Decimal(operand.value), type_))
     safe = not pa.types.is_floating(type_)
     cast = Apply(lambda values: pc.cast(values, type_, safe=safe), (operand,), type_, operand.position)
     return Constant(operand.value, operand.position, exact=run(cast, None)) if isinstance(operand, Constant) else cast

@@ -99,9 +99,9 @@ def natural_type(value: Value) -> pa.DataType:
         case bool() | float() | str() | bytes():
             return pa.scalar(value).type
         case int():
-            if not -(2**63) <= value < 2**63:
-                raise ValueError(f"{value} does not fit into 64 bits")
-            return pa.int64()
+            if not -(2**63) <= value < 2**64:
+                raise ValueError("a number that does not fit into 64 bits")
+            return pa.int64() if value < 2**63 else pa.uint64()
         case decimal.Decimal():
             return pa.scalar(value).type
         case datetime.datetime():
@@ -158,10 +158,8 @@ def place_stored(value: object, type_: pa.DataType) -> Placed:
 def _floor(value: Value, step: int | Fraction, least: int, greatest: int) -> Placed:
     """The number of whole steps in a number, kept within a range."""
     assert isinstance(value, int | float | decimal.Decimal)
-    if math.isnan(value):
-        return Placed(math.nan, 0)
-    if math.isinf(value):
-        return Placed(greatest, -1) if value > 0 else Placed(least, 1)
+    if not isinstance(value, int) and not math.isfinite(value):
+        return Placed(math.nan, 0) if math.isnan(value) else Placed(greatest, -1) if value > 0 else Placed(least, 1)
     steps = Fraction(value) / step
     whole = math.floor(steps)
     if whole > greatest:

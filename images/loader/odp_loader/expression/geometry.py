@@ -86,14 +86,13 @@ def h3_cell(arguments: tuple[Plan, ...], position: int) -> Plan:
         raise Fault("the resolution of h3 is 0 to 15", resolution.position)
     shape = _shape(geometry) if isinstance(geometry, Constant) else None
 
-    def cells(values: Data) -> Data:
+    def kernel(values: Data) -> Data:
         import h3  # type: ignore[import-not-found]
         import shapely
 
-        points = shapely.centroid(_shapes(values, geometry, shape))
-        if shape is not None:
-            return pa.scalar(h3.latlng_to_cell(points.y, points.x, fine))
+        points = shapely.centroid([shape] if shape is not None else _shapes(values, geometry, None))
         found = [None if point is None or point.is_empty else h3.latlng_to_cell(point.y, point.x, fine) for point in points]
-        return pa.array(found, pa.string())
+        cells = pa.array(found, pa.string())
+        return cells[0] if shape is not None else cells
 
-    return Apply(cells, (geometry,), pa.string(), position)
+    return Apply(kernel, (geometry,), pa.string(), position)

@@ -1,6 +1,7 @@
 """Compares two computed columns exactly, where the kernel of pyarrow.compute would round, overflow or refuse."""
 
 from collections.abc import Callable
+from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -85,7 +86,7 @@ def _moments(compare: Callable[[Data, Data], Data], left: pa.DataType, right: pa
     def instants(values: Data, step: int) -> Data:
         # no 64-bit unit holds both all nanoseconds and all years: count in decimals
         counted = values.cast(pa.int32() if step == DAY_NS else pa.int64()).cast(pa.decimal128(19, 0))
-        return pc.multiply(counted, pa.scalar(step // min(steps)).cast(pa.decimal128(18, 0)))
+        return pc.multiply(counted, pa.scalar(Decimal(step // min(steps)), pa.decimal128(18, 0)))
 
     return lambda before, after: compare(instants(before, steps[0]), instants(after, steps[1]))
 

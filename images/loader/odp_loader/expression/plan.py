@@ -23,6 +23,7 @@ KERNELS: dict[ComparisonOperator, Callable[[Data, Data], Data]] = {
     ">": pc.greater,
     ">=": pc.greater_equal,
 }
+_OVERFLOW = "the result does not fit into 64 bits; write float(…) around an operand"
 _BOOLEAN = pa.bool_()
 _UNKNOWN = pa.scalar(None, _BOOLEAN)
 
@@ -183,4 +184,5 @@ def run(plan: Plan, batch: pa.RecordBatch | None) -> Data:
             try:
                 return plan.kernel(*values)
             except pa.ArrowInvalid as error:
-                raise Fault(str(error).splitlines()[0], plan.position) from None
+                words = str(error).splitlines()[0]
+                raise Fault(_OVERFLOW if words == "overflow" else words, plan.position) from None

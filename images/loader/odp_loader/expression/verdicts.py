@@ -77,7 +77,7 @@ def judge(plan: Plan, ranges: Mapping[str, ColumnRange]) -> Verdict:
             break
         # the comparisons of one column hang together: x < 1 and x >= 1 are never both true
         thresholds = _thresholds(plan, name)
-        if 1 < len(thresholds) <= _MOST_THRESHOLDS:
+        if len(thresholds) <= _MOST_THRESHOLDS:
             together = 0
             for state in known.states(thresholds):
                 together |= _Judgement(columns, name, thresholds, state).outcomes(plan)
