@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -139,6 +140,30 @@ def test_statistics_are_exact_and_leave_out_nan(server: OdpServer) -> None:
     assert (columns["temperature"]["null_count"], columns["temperature"]["num_values"]) == (1, 4)
     assert columns["temperature"]["type"] == "double"
     assert columns["shape"]["metadata"] == {"isGeometry": "1", "class": "geometry"}
+
+
+def test_every_width_and_unit_is_served_exactly(tmp_path: Path) -> None:
+    moment, day, one = datetime.datetime(2024, 1, 1), datetime.date(2024, 1, 1), decimal.Decimal("1.5")
+    values: dict[pa.DataType, object] = {
+        **dict.fromkeys([pa.int8(), pa.uint64(), pa.float32()], 1),
+        **dict.fromkeys([pa.decimal128(5, 1), pa.decimal256(50, 3)], one),
+        **dict.fromkeys([pa.timestamp("s"), pa.timestamp("ns", "Europe/Oslo")], moment),
+        **dict.fromkeys([pa.time32("s"), pa.time32("ms"), pa.time64("ns")], datetime.time(1)),
+        pa.date64(): day,
+        pa.float16(): np.float16(1.5),
+        pa.large_string(): "x",
+        pa.large_binary(): b"x",
+    }
+    columns = {str(kind): pa.array([value, None], kind) for kind, value in values.items()}
+    wide = pa.table(columns)
+    with pa.ipc.new_file(tmp_path / "wide.arrow", wide.schema) as writer:
+        writer.write_table(wide)
+    table = Table(TableFiles("wide", (tmp_path / "wide.arrow",)), batch_rows=10)
+    (batch,) = table.snapshot.batches
+    assert table.snapshot.read(batch).equals(wide.to_batches()[0])
+    bounds = {column["name"]: column["min"] for column in table.statistics()["columns"]}
+    assert [name for name, least in bounds.items() if least is None] == ["large_binary"]
+    assert all(column["null_count"] == column["num_values"] == 1 for column in table.statistics()["columns"])
 
 
 def test_the_statistics_of_many_batches_are_those_of_the_table(tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ class ColumnSummary:
         nulls = column.null_count
         values = len(column) - nulls
         nans = 0
+        if pa.types.is_float16(column.type):  # for which is_nan and min_max have no kernel
+            column = column.cast(pa.float32())
         if pa.types.is_floating(column.type):
             is_nan = pc.is_nan(column)
             nans = is_nan.true_count
