@@ -12,6 +12,7 @@ import pytest
 
 from odp_loader.errors import InvalidExpression
 from odp_loader.expression import evaluate, filter_batch, infer, parse, resolve
+from odp_loader.expression.plan import steps
 
 NAN = math.nan
 UTC = datetime.UTC
@@ -311,6 +312,7 @@ def test_a_slice_has_the_values_of_its_rows(text: str) -> None:
         ("s == $x", {"x": 5}, bools(False, False, None, False)),
         ("ok == $x", {"x": 1}, bools(True, False, None, True)),
         ("ok == $x", {"x": "true"}, bools(True, False, None, True)),
+        ("$flag or ok", {"flag": 0}, bools(True, False, None, True)),
         ("$flag or ok", {"flag": False}, bools(True, False, None, True)),
         ("t >= $x", {"x": "2024-01-01T00:00:00Z"}, bools(False, True, None, True)),
         (
@@ -353,6 +355,21 @@ def test_a_filter_keeps_the_rows_that_are_true() -> None:
     assert everything.filter(BATCH.slice(0, 0)).num_rows == 0
     with pytest.raises(InvalidExpression, match="a filter is true or false, and this is int64"):
         filter_batch(parse("i + 1"), BATCH)
+
+
+def test_a_range_costs_its_kernels_and_nothing_else() -> None:
+    found = [
+        type(step).__name__
+        for step in steps(resolve(parse('t >= $lo and t < "2025-01-01"'), BATCH.schema, {"lo": "2024-01-01"}).plan)
+    ]
+    assert found == ["Junction", "Compare", "Load", "Compare", "Load"]
+
+
+def test_the_deepest_expression_that_parses_is_computed() -> None:
+    for text in ("not " * 97 + "(i > 1)", "i" + " + 1" * 98 + " > 1", "abs(" * 97 + "i" + ")" * 97 + " > 1"):
+        resolved = resolve(parse(text), BATCH.schema)
+        assert len(resolved.evaluate(BATCH)) == 4
+        assert resolved.verdict({}) == "some"
 
 
 def test_a_resolved_expression_refuses_a_batch_of_another_type() -> None:

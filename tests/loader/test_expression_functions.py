@@ -1,11 +1,14 @@
 """The table of functions, which the reference is generated from, says what the functions do."""
 
+import datetime
 import re
+from decimal import Decimal
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from odp_loader.expression import FUNCTIONS, Function, Kind, infer, parse
+from odp_loader.expression import FUNCTIONS, Function, Kind, evaluate, infer, parse
 from odp_loader.expression.calls import IMPLEMENTATIONS
 from odp_loader.expression.kinds import kind_of
 
@@ -63,3 +66,29 @@ def test_a_function_takes_each_kind_it_names_and_gives_the_type_it_says(function
                 assert found == pa.date32()
             case result:
                 assert found == pa.type_for_alias(result)
+
+
+VALUES: dict[Kind, Any] = {
+    Kind.BOOLEAN: True,
+    Kind.INTEGER: 5,
+    Kind.FLOAT: 2.5,
+    Kind.DECIMAL: Decimal("1.25"),
+    Kind.STRING: "12",
+    Kind.TIMESTAMP: datetime.datetime(2024, 2, 29, 12, 30),
+    Kind.DATE: datetime.date(2024, 2, 29),
+    Kind.TIME: datetime.time(12, 30),
+}
+
+
+@pytest.mark.parametrize("function", WITHOUT_H3, ids=lambda function: function.name)
+def test_a_constant_gives_what_a_column_of_it_gives(function: Function) -> None:
+    place = 1 if function.name == "date_trunc" else 0
+    for kind in function.parameters[place].kinds:
+        constants = {"startswith": "'1'", "endswith": "'1'", "contains": "'1'", "bucket": "$x", "coalesce": "$x"}
+        arguments = {0: ["{}", constants.get(function.name, "")], 1: ["'month'", "{}"]}[place]
+        text = f"{function.name}({', '.join(filter(None, arguments))})"
+        batch = pa.record_batch({"x": pa.array([VALUES[kind]])})
+        of_column = evaluate(parse(text.format("x")), batch, {"x": VALUES[kind]})
+        of_constant = evaluate(parse(text.format("$x")), batch, {"x": VALUES[kind]})
+        assert (of_constant.type, of_constant.to_pylist()) == (of_column.type, of_column.to_pylist())
+        assert of_column.null_count == 0

@@ -1,5 +1,6 @@
 """Which expressions have a type, which one, and where the others are at fault."""
 
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -87,6 +88,10 @@ FAULTS: list[tuple[str, Any, int, str]] = [
     ("depth > $x", {"x": True}, 6, "`depth` (int32) cannot be compared with `$x` (bool) by `>`"),
     ("depth + $x", {"x": "deep"}, 8, "'deep' is no number"),
     ("price > $x", {"x": "deep"}, 8, "'deep' is no number"),
+    ("depth > $x", {"x": "1_000"}, 8, "'1_000' is no number"),
+    ("price > $x", {"x": "1e-99999999"}, 8, "'1e-99999999' is no number"),
+    ("price > $x", {"x": Decimal("1e-99999999")}, 8, "an exponent that no number needs"),
+    ("good and $x", {"x": 2}, 9, "`and` takes conditions"),
     ("time > $x", {"x": "yesterday"}, 7, "'yesterday' is no time in ISO 8601; write it as 2024-01-31"),
     ("time > $x", {"x": 20240101}, 5, 'write a time as "2024-01-31T00:00:00Z"'),
     ("good == $x", {"x": 2}, 5, "cannot be compared"),
@@ -123,10 +128,10 @@ FAULTS: list[tuple[str, Any, int, str]] = [
     ("depth + 99999999999999999999", {}, 8, "does not fit into 64 bits"),
     ("99999999999999999999", {}, 0, "does not fit into 64 bits"),
     ("huge + huge", {}, 5, "needs 77 digits, and a decimal has at most 76; write float(…)"),
-    ("year()", {}, 0, "`year(time)` does not take 0 arguments"),
-    ("year(time, 1)", {}, 0, "`year(time)` does not take 2 arguments"),
-    ("round(temperature, 1, 2)", {}, 0, "`round(x, [digits])` does not take 3 arguments"),
-    ("bucket(depth)", {}, 0, "`bucket(x, edge, …)` does not take 1 arguments"),
+    ("year()", {}, 0, "`year(time)` has another number of arguments than 0"),
+    ("year(time, 1)", {}, 0, "`year(time)` has another number of arguments than 2"),
+    ("round(temperature, 1, 2)", {}, 0, "`round(x, [digits])` has another number of arguments than 3"),
+    ("bucket(depth)", {}, 0, "`bucket(x, edge, …)` has another number of arguments than 1"),
     ("year(depth)", {}, 5, "`time` of year is timestamp, date, and `depth` (int32) is none"),
     ("hour(day)", {}, 5, "`time` of hour is timestamp, time"),
     ("lower(depth)", {}, 6, "`text` of lower is string"),

@@ -54,7 +54,7 @@ def _companions(root: Node, resolver: Resolver) -> Iterator[tuple[syntax.Variabl
         match node:
             case syntax.Comparison() | syntax.Arithmetic():
                 beside = [(node.left, node.right), (node.right, node.left)]
-            case syntax.Call() if node.name in ("coalesce", "bucket"):
+            case syntax.Call() if node.name.lower() in ("coalesce", "bucket"):
                 typed = next((part for part in node.arguments if not isinstance(part, syntax.Variable)), None)
                 beside = [(part, typed) for part in node.arguments if typed is not None]
             case _:

@@ -43,7 +43,7 @@ def comparison(operator: ComparisonOperator, left: Plan, right: Plan, position: 
 
 
 def placed_beside(constant: Constant, type_: pa.DataType) -> Placed:
-    """Where a constant lies among the values of a type. Raises Fault at the constant, or ValueError if no such type is meant."""
+    """Where a constant lies among the values of a type. Raises Fault at a constant that cannot be compared with them."""
     value = exact_value(constant, kind_of(type_))
     if kind_of_value(value) not in _BESIDE.get(kind_of(type_), ()):
         raise Fault(f"{_name(constant)} is no {kind_of(type_)}{_advice(constant, kind_of(type_))}", constant.position)

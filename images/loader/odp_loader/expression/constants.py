@@ -21,6 +21,8 @@ Ordinal = bool | int | float | decimal.Decimal | str | bytes
 
 
 _INTEGER = re.compile(r"\s*[+-]?[0-9]{1,400}\s*")
+_NUMBER = re.compile(r"\s*[+-]?([0-9]{1,400}(\.[0-9]{0,400})?|\.[0-9]{1,400})([eE][+-]?[0-9]{1,3})?\s*")
+_MOST_DIGITS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ def value_of(given: object) -> Value:
         return int(given)
     if isinstance(given, numbers.Real) and not isinstance(given, bool):
         return float(given)
+    if isinstance(given, decimal.Decimal) and abs(given.adjusted()) > _MOST_DIGITS:
+        raise ValueError("has an exponent that no number needs")
     kind_of_value(given)
     return given  # type: ignore[return-value]
 
@@ -75,15 +79,9 @@ def cast_variable(value: Value, kind: Kind) -> Value:
     """
     match kind, value:
         case (Kind.INTEGER | Kind.FLOAT, str()):
-            try:
-                return int(value) if _INTEGER.fullmatch(value) else float(value)
-            except ValueError:
-                raise ValueError(f"{value!r} is no number") from None
+            return int(value) if _INTEGER.fullmatch(value) else float(_number(value))
         case (Kind.DECIMAL, str()):
-            try:
-                return decimal.Decimal(value)
-            except decimal.InvalidOperation:
-                raise ValueError(f"{value!r} is no number") from None
+            return decimal.Decimal(_number(value).strip())
         case (Kind.STRING, int()) if not isinstance(value, bool):
             return str(value)
         case (Kind.BOOLEAN, int()) if value in (0, 1):  # the SDK sends true as the integer 1
@@ -113,6 +111,12 @@ def natural_type(value: Value) -> pa.DataType:
             return pa.time64("us")
 
 
+def _number(text: str) -> str:
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(f"{text!r} is no number")
+    return text
+
+
 def place(value: Value, type_: pa.DataType) -> Placed:
     """Where `value` lies among the values of `type_`, which must be of a kind that it can be compared with.
 
@@ -133,7 +137,7 @@ def place(value: Value, type_: pa.DataType) -> Placed:
             return Placed(decimal.Decimal((sign, digits, -type_.scale)), placed.side)
         case Kind.TIMESTAMP:
             assert isinstance(value, str | datetime.date)
-            return _floor(nanoseconds(value, type_.tz), NANOSECONDS[type_.unit], -(2**63) + 1, 2**63 - 1)
+            return _floor(nanoseconds(value, type_.tz), NANOSECONDS[type_.unit], -(2**63), 2**63 - 1)
         case Kind.DATE:
             assert isinstance(value, str | datetime.date)
             return _floor(nanoseconds(value, None), DAY_NS, -(2**31), 2**31 - 1)

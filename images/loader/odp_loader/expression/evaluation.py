@@ -17,7 +17,7 @@ from odp_loader.expression.verdicts import ColumnRange, Verdict, judge
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """An expression fitted to one schema, for many record batches. Made by `resolve`."""
+    """An expression fitted to one schema, for many record batches. Made by `resolve`; another process makes its own."""
 
     expression: Expression
     type: pa.DataType

@@ -72,7 +72,7 @@ _CLOCK = Parameter("time", (Kind.TIMESTAMP, Kind.TIME))
 _NUMBER = Parameter("x", NUMBERS)
 _TEXT = Parameter("text", (Kind.STRING,))
 _IN_ZONE = "in the column's own time zone"
-_AS_NUMBER = "int64 of an integer, the same decimal of a decimal, else float64"
+_AS_NUMBER = "int64 of an integer, a decimal of a decimal, else float64"
 
 
 def _constant_text(name: str) -> Parameter:

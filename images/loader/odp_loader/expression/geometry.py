@@ -23,10 +23,12 @@ def spatial(operator: SpatialOperator, left: Plan, right: Plan, position: int) -
     for operand in (left, right):
         if kind_of(operand.type) not in (*_GEOMETRY, Kind.NULL) or (isinstance(operand, Constant) and operand.value is None):
             raise Fault(f"`{operator}` takes geometries (WKT or WKB), and {describe(operand)} is none", operand.position)
-    constants = [_shape(side) if isinstance(side, Constant) else None for side in (left, right)]
+        if isinstance(operand, Constant):
+            _shape(operand)
 
     def kernel(these: Data, those: Data) -> Data:
-        return _related(operator, _shapes(these, left, constants[0]), _shapes(those, right, constants[1]))
+        # read anew for each batch: a prepared geometry is not for two threads
+        return _related(operator, _shapes(these, left), _shapes(those, right))
 
     return Apply(kernel, (left, right), pa.bool_(), position)
 
@@ -57,12 +59,12 @@ def _shape(constant: Constant) -> Any:
     return shape
 
 
-def _shapes(values: Data, operand: Plan, constant: Any) -> Any:
-    """The geometries of a column as an array of shapely's; None for null."""
+def _shapes(values: Data, operand: Plan) -> Any:
+    """The geometry of a constant, or those of a column as an array of shapely's; None for null."""
     import shapely
 
-    if constant is not None:
-        return constant
+    if isinstance(operand, Constant):
+        return _shape(operand)
     try:
         texts = values.to_numpy(zero_copy_only=False)
         return _reader(values.type)(texts, on_invalid="raise")
@@ -84,15 +86,17 @@ def h3_cell(arguments: tuple[Plan, ...], position: int) -> Plan:
     fine = resolution.value if isinstance(resolution, Constant) else None
     if not isinstance(fine, int) or not 0 <= fine <= 15:
         raise Fault("the resolution of h3 is 0 to 15", resolution.position)
-    shape = _shape(geometry) if isinstance(geometry, Constant) else None
+    if isinstance(geometry, Constant):
+        _shape(geometry)
 
     def kernel(values: Data) -> Data:
         import h3  # type: ignore[import-not-found]
+        import numpy as np
         import shapely
 
-        points = shapely.centroid([shape] if shape is not None else _shapes(values, geometry, None))
+        points = np.atleast_1d(shapely.centroid(_shapes(values, geometry)))
         found = [None if point is None or point.is_empty else h3.latlng_to_cell(point.y, point.x, fine) for point in points]
         cells = pa.array(found, pa.string())
-        return cells[0] if shape is not None else cells
+        return cells[0] if isinstance(geometry, Constant) else cells
 
     return Apply(kernel, (geometry,), pa.string(), position)

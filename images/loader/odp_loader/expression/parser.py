@@ -149,6 +149,8 @@ class _Builder(Transformer_NonRecursive[Token, _Part]):
     def number(self, token: Token) -> _Part:
         if len(token) > _MAXIMUM_DIGITS:
             raise Fault(f"a number of more than {_MAXIMUM_DIGITS} characters", _start(token))
+        if abs(int(token.lower().partition("e")[2] or 0)) > _MAXIMUM_DIGITS:
+            raise Fault("an exponent that no number needs; a float has at most 308", _start(token))
         value = int(token) if token.isdigit() else float(token)
         if math.isinf(value):
             raise Fault("a number too large for a float; the largest is about 1.8e308", _start(token))

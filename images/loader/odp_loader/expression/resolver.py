@@ -10,7 +10,7 @@ from odp_loader.errors import InvalidExpression
 from odp_loader.expression import syntax
 from odp_loader.expression.arithmetic import arithmetic, negative
 from odp_loader.expression.calls import call
-from odp_loader.expression.comparing import comparison, describe
+from odp_loader.expression.comparing import comparison, describe, exact_value
 from odp_loader.expression.constants import Value, value_of
 from odp_loader.expression.fault import Fault
 from odp_loader.expression.functions import FUNCTIONS, Function, Kind
@@ -75,6 +75,8 @@ class Resolver:
 
     def _condition(self, node: Node, word: str) -> Plan:
         plan = self.plan(node)
+        if isinstance(plan, Constant) and plan.variable is not None:
+            plan = Constant(exact_value(plan, Kind.BOOLEAN), plan.position)
         match kind_of(plan.type):
             case Kind.BOOLEAN:
                 return plan
@@ -123,7 +125,7 @@ class Resolver:
             suggestion = _suggestion(node.name, FUNCTIONS)
             raise Fault(f"there is no function `{node.name}`{suggestion or '; there are ' + ', '.join(FUNCTIONS)}", node.position)
         if len(node.arguments) < function.least or len(node.arguments) > (function.most or len(node.arguments)):
-            raise Fault(f"`{function.signature}` does not take {len(node.arguments)} arguments", node.position)
+            raise Fault(f"`{function.signature}` has another number of arguments than {len(node.arguments)}", node.position)
         arguments = tuple(self.plan(argument) for argument in node.arguments)
         for index, argument in enumerate(arguments):
             _check_argument(function, index, argument)
@@ -137,7 +139,6 @@ def _check_argument(function: Function, index: int, argument: Plan) -> None:
             f"`{parameter.name}` of {function.name} must be the same for all rows: a value or a variable", argument.position
         )
     kind = kind_of(argument.type)
-    # an edge of a bucket is judged beside the value that is counted
     if kind is not Kind.NULL and kind not in parameter.kinds:
         wanted = ", ".join(parameter.kinds)
         raise Fault(f"`{parameter.name}` of {function.name} is {wanted}, and {describe(argument)} is none", argument.position)
