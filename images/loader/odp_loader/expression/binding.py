@@ -2,7 +2,8 @@
 
 import datetime
 import decimal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, overload
 
 import pyarrow as pa
 
@@ -21,7 +22,11 @@ from odp_loader.expression.syntax import Expression, Node, walk
 _EPOCH = datetime.datetime(1970, 1, 1)
 
 
-def bind(expression: Expression, schema: pa.Schema, variables: Variables) -> dict[str, object] | list[object]:
+@overload
+def bind(expression: Expression, schema: pa.Schema, variables: Mapping[str, object]) -> dict[str, Any]: ...
+@overload
+def bind(expression: Expression, schema: pa.Schema, variables: Sequence[object]) -> list[Any]: ...
+def bind(expression: Expression, schema: pa.Schema, variables: Variables) -> dict[str, Any] | list[Any]:
     """The variables of an expression as plain Python values, each in the type of the column it is compared with.
 
     "2024-01-01T00:00:00Z" becomes a datetime: in UTC beside a column with a time zone, without one otherwise. The result is a

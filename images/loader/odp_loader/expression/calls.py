@@ -13,6 +13,9 @@ from odp_loader.expression.geometry import h3_cell
 from odp_loader.expression.kinds import kind_of
 from odp_loader.expression.plan import Apply, Constant, Data, Plan
 
+Builder = Callable[[tuple[Plan, ...], int], Plan]
+"""Makes a step of checked arguments, and of the position of the call."""
+
 _TYPE_OF_NULL = {
     Kind.BOOLEAN: pa.bool_(),
     Kind.INTEGER: pa.int64(),
@@ -34,7 +37,7 @@ def call(function: Function, arguments: tuple[Plan, ...], position: int) -> Plan
     return IMPLEMENTATIONS[function.name](arguments, position)
 
 
-def _simple(kernel: Callable[[Data], Data], type_: pa.DataType | None = None) -> Callable[[tuple[Plan, ...], int], Plan]:
+def _simple(kernel: Callable[[Data], Data], type_: pa.DataType | None = None) -> Builder:
     """A kernel of one argument; without a type, the result has the argument's."""
 
     def build(arguments: tuple[Plan, ...], position: int) -> Plan:
@@ -43,12 +46,12 @@ def _simple(kernel: Callable[[Data], Data], type_: pa.DataType | None = None) ->
     return build
 
 
-def _part(kernel: Callable[[Data], Data]) -> Callable[[tuple[Plan, ...], int], Plan]:
+def _part(kernel: Callable[[Data], Data]) -> Builder:
     """A part of a time, as the clock of the column's zone shows it."""
     return _simple(lambda times: kernel(_wall_clock(times)), pa.int64())
 
 
-def _of_float(kernel: Callable[[Data], Data], type_: pa.DataType) -> Callable[[tuple[Plan, ...], int], Plan]:
+def _of_float(kernel: Callable[[Data], Data], type_: pa.DataType) -> Builder:
     """A kernel that computes in float64."""
 
     def build(arguments: tuple[Plan, ...], position: int) -> Plan:
@@ -57,7 +60,7 @@ def _of_float(kernel: Callable[[Data], Data], type_: pa.DataType) -> Callable[[t
     return build
 
 
-def _whole(kernel: Callable[[Data], Data]) -> Callable[[tuple[Plan, ...], int], Plan]:
+def _whole(kernel: Callable[[Data], Data]) -> Builder:
     """A kernel that rounds: integers are whole already, and a decimal may need a digit more."""
 
     def build(arguments: tuple[Plan, ...], position: int) -> Plan:
@@ -98,7 +101,7 @@ def _integer(arguments: tuple[Plan, ...], position: int) -> Plan:
     return Apply(lambda values: pc.cast(whole(values), pa.int64()), arguments, pa.int64(), position)
 
 
-def _text(kernel: Callable[..., Data]) -> Callable[[tuple[Plan, ...], int], Plan]:
+def _text(kernel: Callable[..., Data]) -> Builder:
     """A kernel that looks for a constant text."""
 
     def build(arguments: tuple[Plan, ...], position: int) -> Plan:
@@ -127,7 +130,7 @@ def _constant(argument: Plan) -> object:
     return argument.value
 
 
-IMPLEMENTATIONS: dict[str, Callable[[tuple[Plan, ...], int], Plan]] = {
+IMPLEMENTATIONS: dict[str, Builder] = {
     "year": _part(pc.year),
     "month": _part(pc.month),
     "day": _part(pc.day),

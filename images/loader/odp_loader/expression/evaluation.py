@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import pyarrow as pa
 
@@ -13,6 +14,8 @@ from odp_loader.expression.plan import Plan, run
 from odp_loader.expression.resolver import Variables, plan_of
 from odp_loader.expression.syntax import Expression
 from odp_loader.expression.verdicts import ColumnRange, Verdict, judge
+
+_NO_VARIABLES: Variables = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class Resolved:
             raise InvalidExpression(f"a filter is true or false, and this is {self.type}", self.expression.text, 0)
 
 
-def resolve(expression: Expression, schema: pa.Schema, variables: Variables = {}) -> Resolved:  # noqa: B006 - never written to
+def resolve(expression: Expression, schema: pa.Schema, variables: Variables = _NO_VARIABLES) -> Resolved:
     """Fit an expression to a schema, once for all its batches.
 
     Raises InvalidExpression, at the character, for an unknown column or function, a missing variable, and types that do not go
@@ -68,17 +71,17 @@ def resolve(expression: Expression, schema: pa.Schema, variables: Variables = {}
         raise InvalidExpression(fault.message, expression.text, fault.position) from None
 
 
-def infer(expression: Expression, schema: pa.Schema, variables: Variables = {}) -> pa.DataType:  # noqa: B006
+def infer(expression: Expression, schema: pa.Schema, variables: Variables = _NO_VARIABLES) -> pa.DataType:
     """The type of an expression's values. Raises as `resolve` does."""
     return resolve(expression, schema, variables).type
 
 
-def evaluate(expression: Expression, batch: pa.RecordBatch, variables: Variables = {}) -> pa.Array:  # noqa: B006
+def evaluate(expression: Expression, batch: pa.RecordBatch, variables: Variables = _NO_VARIABLES) -> pa.Array:
     """One value for each row of the batch. Raises InvalidExpression as `resolve` and `Resolved.evaluate` do."""
     return resolve(expression, batch.schema, variables).evaluate(batch)
 
 
-def filter_batch(expression: Expression, batch: pa.RecordBatch, variables: Variables = {}) -> pa.RecordBatch:  # noqa: B006
+def filter_batch(expression: Expression, batch: pa.RecordBatch, variables: Variables = _NO_VARIABLES) -> pa.RecordBatch:
     """The rows for which the expression is true, and neither false nor null. Raises as `evaluate` does."""
     return resolve(expression, batch.schema, variables).filter(batch)
 
@@ -86,7 +89,7 @@ def filter_batch(expression: Expression, batch: pa.RecordBatch, variables: Varia
 def verdict(
     expression: Expression,
     statistics: Mapping[str, ColumnRange],
-    variables: Variables = {},  # noqa: B006
+    variables: Variables = _NO_VARIABLES,
     *,
     schema: pa.Schema,
 ) -> Verdict:

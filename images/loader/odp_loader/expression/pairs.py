@@ -20,8 +20,8 @@ def pair_kernel(operator: ComparisonOperator, left: pa.DataType, right: pa.DataT
     """How two columns of these types are compared; None when they cannot be.
 
     Numbers are compared as numbers: an integer is not rounded to meet a float, an unsigned one not cut to meet a signed one.
-    A decimal beside a float is the exception: it becomes a float64. Times of different units, and a date, count as instants; a
-    time with a zone and one without cannot be compared.
+    The exceptions become float64: a decimal beside a float, and decimals that need more than 76 digits to meet. Times of
+    different units, and a date, count as instants; a time with a zone and one without cannot be compared.
     """
     compare = KERNELS[operator]
     kinds = {kind_of(left), kind_of(right)}
