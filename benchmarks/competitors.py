@@ -84,7 +84,7 @@ def through_pandas(work: Work) -> Prepared:
         table = _dataset(work).table
         meta = table.schema().empty_table().to_pandas()
         statistics = next(column for column in table.stats().columns if column.name == KEY)
-        ranges = _even_ranges(str(statistics.min), str(statistics.max), work.partitions)
+        ranges = _even_ranges(str(statistics.min), str(statistics.max), work.ranges)
         frame = dd.from_map(_read_range, ranges, base_url=work.base_url, table=work.table, meta=meta)
         frame.to_parquet(work.output, write_index=False)
 

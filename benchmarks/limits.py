@@ -19,7 +19,7 @@ def memory(settings: Settings) -> Section:
     with odp_server({table.stem: table for table in tables.values()}) as server:
         for rows, table in tables.items():
             for threads in (1, 8):
-                entry = Entry("ours", "ours", work(server, table, rows, threads=threads, partitions=2 * threads))
+                entry = Entry("ours", "ours", work(server, table, threads=threads))
                 accounts = [run(entry) for _ in range(settings.rounds)]
                 grown = statistics.median((a.driver_peak - a.driver_base) / MB for a in accounts)
                 peak = statistics.median(a.worker_peak / MB for a in accounts)
@@ -39,8 +39,8 @@ def memory(settings: Settings) -> Section:
     return Section(
         name="memory",
         title="Memory",
-        text=f"{settings.rounds} runs each, on loopback, one partition for each thread: the largest partitions there could be."
-        " The driver holds Dask's scheduler too. Before: after imports and the start of the cluster.",
+        text=f"{settings.rounds} runs each, on loopback. The driver holds Dask's scheduler too."
+        " Before: after imports and the start of the cluster.",
         header=("rows", "workers x threads", "driver before", "driver peak", "largest worker before", "largest worker peak, MB"),
         rows=tuple(rows_of_table),
         claims=tuple(claims),
@@ -56,7 +56,7 @@ def skew(settings: Settings) -> Section:
         for name, conditions in {"loopback": {}, FAR_AWAY_TEXT: FAR_AWAY}.items():
             server.reset()
             server.settings(**conditions)
-            entry = Entry("ours", "ours", work(server, table, settings.rows, threads=8, partitions=16))
+            entry = Entry("ours", "ours", work(server, table, threads=8))
             accounts = [run(entry) for _ in range(settings.rounds)]
             partitions = [[rows for rows in account.details["partition_rows"] if rows] for account in accounts]
             balance = [max(rows) / statistics.median(rows) for rows in partitions]

@@ -30,7 +30,7 @@ def cpu_s(pid: int) -> float:
     return sum(int(ticks) for ticks in after_name[11:15]) / _TICKS_PER_S
 
 
-def _busy_s() -> float:
+def busy_s() -> float:
     """Time that all cores together have been busy since the machine started."""
     user, nice, system, _idle, _iowait, irq, softirq, steal = (
         int(ticks) for ticks in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
@@ -56,7 +56,7 @@ class CpuTimes:
     @classmethod
     def read(cls, clients: Iterable[int], server: int) -> "CpuTimes":
         """The times now."""
-        return cls(client=sum(map(cpu_s, clients)), server=cpu_s(server), machine=_busy_s())
+        return cls(client=sum(map(cpu_s, clients)), server=cpu_s(server), machine=busy_s())
 
     def __sub__(self, earlier: "CpuTimes") -> "CpuTimes":
         return CpuTimes(self.client - earlier.client, self.server - earlier.server, self.machine - earlier.machine)

@@ -60,11 +60,13 @@ def ours(work: Work) -> Prepared:
 
 def specification(work: Work) -> dict[str, Any]:
     """The load as a person would write it in YAML."""
-    return {
-        "source": {"odp": {"dataset": work.table, "baseURL": work.base_url, "streams": max(work.workers * work.threads, 1)}},
+    load: dict[str, Any] = {
+        "source": {"odp": {"dataset": work.table, "baseURL": work.base_url}},
         "sink": {"parquet": {"url": work.output, "compression": "snappy"}},
-        "partitions": {"targetBytes": max(work.arrow_bytes // work.partitions, 2**16)},
     }
+    if work.target_bytes is not None:
+        load["partitions"] = {"targetBytes": work.target_bytes}
+    return load
 
 
 def partition_rows(manifest: dict[str, Any]) -> list[int]:

@@ -3,15 +3,15 @@
 import os
 import shutil
 import signal
-import statistics
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.race import ROOT, Entry, command, environment, run, wait_until
 from benchmarks.races import FAR_AWAY, FAR_AWAY_TEXT, Settings, say, work
 from benchmarks.results import Claim, Section, spread
-from benchmarks.tables import table_file
+from benchmarks.tables import arrow_bytes, table_file
 from benchmarks.work import Account
 from tests.support.odp_server import OdpServer, odp_server
 
@@ -26,7 +26,7 @@ class Resumed:
     kept: int
     """Partitions that were finished when it was killed."""
     twice: int
-    """Rows that the server sent more than once."""
+    """Rows that the server sent beyond what it sends to a load that is not disturbed."""
     second: Account
 
 
@@ -35,11 +35,12 @@ def resume(settings: Settings) -> Section:
     table = table_file(settings.rows)
     with odp_server({table.stem: table}) as server:
         server.settings(**FAR_AWAY)
-        entry = Entry("ours", "ours", work(server, table, settings.rows, threads=_THREADS, partitions=_PARTITIONS))
+        entry = Entry("ours", "ours", work(server, table, threads=_THREADS, target_bytes=arrow_bytes(settings.rows) // _PARTITIONS))
         whole, resumed = [], []
         for _ in range(settings.rounds):
+            sent = _rows_sent(server)
             whole.append(run(entry))
-            resumed.append(_killed_and_resumed(entry, server, settings.rows))
+            resumed.append(_killed_and_resumed(entry, server, usual=_rows_sent(server) - sent))
             again = resumed[-1]
             say(f"resume: {whole[-1].seconds:.2f} s whole, {again.second.seconds:.2f} s after the kill, {again.twice} rows twice")
     complete = all(outcome.second.rows == settings.rows for outcome in resumed)
@@ -53,23 +54,22 @@ def resume(settings: Settings) -> Section:
         rows=(
             ("a load that is not disturbed, s", spread(account.seconds for account in whole)),
             ("going on after the kill, s", spread(outcome.second.seconds for outcome in resumed)),
-            ("partitions kept", spread((outcome.kept for outcome in resumed), "{:.0f}")),
+            (
+                "going on / whole load",
+                spread(outcome.second.seconds / account.seconds for account, outcome in zip(whole, resumed, strict=True)),
+            ),
+            (
+                f"partitions kept, of {len(whole[0].details['partition_rows'])}",
+                spread((outcome.kept for outcome in resumed), "{:.0f}"),
+            ),
             ("rows read twice", spread((outcome.twice for outcome in resumed), "{:,.0f}")),
             ("of the table", spread((100 * outcome.twice / settings.rows for outcome in resumed), "{:.1f} %")),
         ),
-        claims=(
-            Claim("every row in the output once", "yes" if complete else "no", "yes", complete),
-            _half_the_time(whole, resumed),
-        ),
+        claims=(Claim("every row in the output once", "yes" if complete else "no", "yes", complete),),
     )
 
 
-def _half_the_time(whole: list[Account], resumed: list[Resumed]) -> Claim:
-    share = statistics.median(outcome.second.seconds / account.seconds for account, outcome in zip(whole, resumed, strict=True))
-    return Claim("going on / whole load", f"{share:.2f}", "none set; 0.50 without any loss", met=True)
-
-
-def _killed_and_resumed(entry: Entry, server: OdpServer, rows: int) -> Resumed:
+def _killed_and_resumed(entry: Entry, server: OdpServer, *, usual: int) -> Resumed:
     output = Path(entry.work.output)
     shutil.rmtree(output, ignore_errors=True)
     sent_before = _rows_sent(server)
@@ -77,16 +77,17 @@ def _killed_and_resumed(entry: Entry, server: OdpServer, rows: int) -> Resumed:
         command(entry), cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
     try:
-        wait_until(
-            lambda: _receipts(output) >= _PARTITIONS // 2 or first.poll() is not None, what="half of the receipts", deadline_s=300
-        )
+        wait_until(lambda: _receipts(output) >= _PARTITIONS // 2, what="half of the receipts", deadline_s=300)
+        if first.poll() is not None:
+            raise RuntimeError("the load ended before it was killed")
     finally:
-        os.killpg(first.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(first.pid, signal.SIGKILL)
         first.wait()
     kept = _receipts(output)
     wait_until(lambda: server.counters()["selects"]["running"] == 0, what="the server's streams to end", deadline_s=60)
     second = run(entry, go_on=True)
-    return Resumed(kept=kept, twice=_rows_sent(server) - sent_before - rows, second=second)
+    return Resumed(kept=kept, twice=_rows_sent(server) - sent_before - usual, second=second)
 
 
 def _rows_sent(server: OdpServer) -> int:

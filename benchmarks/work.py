@@ -20,10 +20,10 @@ class Work:
     """Dask worker processes, for those who use Dask."""
     threads: int = 1
     """Of each worker."""
-    partitions: int = 16
-    """How many ranges of the key the table is cut into, for those who cut it."""
-    arrow_bytes: int = 0
-    """Of the whole table; ours is told its partitions' size in bytes."""
+    ranges: int = 16
+    """How many ranges of time the table is cut into by hand, for those who do."""
+    target_bytes: int | None = None
+    """`partitions.targetBytes` of ours; None for its default."""
 
 
 @dataclass(frozen=True, kw_only=True)
