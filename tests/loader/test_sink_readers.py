@@ -58,7 +58,7 @@ def every_type(rows: int = ROWS) -> pa.Table:
 @pytest.mark.parametrize("reader", READERS)
 def test_all_types_come_back(tmp_path, reader, compression):
     table = every_type()
-    write(tmp_path, table, compression=compression, durable=False)
+    write(tmp_path, table, compression=compression)
     assert_same(READERS[reader](tmp_path).sort_by("id"), table)
 
 

@@ -18,9 +18,9 @@ from odp_loader.sink import PartitionWriter
 Reader = Callable[[Path], pa.Table]
 
 
-def write(folder: Path, table: pa.Table, *, chunk: int = 65_536, **options) -> tuple[FileReceipt, ...]:
+def write(folder: Path, table: pa.Table, *, chunk: int = 65_536, durable: bool = False, **options) -> tuple[FileReceipt, ...]:
     """Write a table as one partition."""
-    with PartitionWriter(folder, stem="part-0", schema=table.schema, **options) as writer:
+    with PartitionWriter(folder, stem="part-0", schema=table.schema, durable=durable, **options) as writer:
         for batch in table.to_batches(max_chunksize=chunk):
             writer.write(batch)
         return writer.finish()

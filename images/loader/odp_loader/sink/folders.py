@@ -82,27 +82,28 @@ def split(rows: pa.RecordBatch, partition_on: Sequence[str]) -> Iterator[tuple[F
     codes = np.zeros(rows.num_rows, dtype=np.int64)
     for name in partition_on:
         encoded = rows.column(name).dictionary_encode(null_encoding="encode")
-        codes = np.unique(codes, return_inverse=True)[1] * len(encoded.dictionary) + encoded.indices.to_numpy()
-    _, first, inverse, counts = np.unique(codes, return_index=True, return_inverse=True, return_counts=True)
-    folders = _folders(rows.select(list(partition_on)).take(pa.array(first)))
+        codes = codes * len(encoded.dictionary) + encoded.indices.to_numpy()
+        codes = pa.array(codes).dictionary_encode().indices.to_numpy()  # 0, 1, 2 ... again
+    counts = np.bincount(codes)
+    small = codes.astype(np.uint16) if len(counts) <= 2**16 else codes  # which numpy sorts by radix
+    order = np.argsort(small, kind="stable")
+    ends = np.cumsum(counts)
+    folders = _folders(rows.select(list(partition_on)).take(pa.array(order[ends - counts])))
     rest = rows.drop_columns(list(partition_on))
     if len(folders) == 1:
         yield folders[0], rest
         return
-    order = np.argsort(inverse, kind="stable")
-    for folder, members in zip(folders, np.split(order, np.cumsum(counts)[:-1]), strict=True):
+    for folder, members in zip(folders, np.split(order, ends[:-1]), strict=True):
         yield folder, rest.take(pa.array(members))
 
 
 def _folders(keys: pa.RecordBatch) -> list[Folder]:
     """One folder for each row of `keys`, whose columns are those of partitionOn."""
-    texts = [column.cast(pa.string()).to_pylist() for column in keys.columns]
-    is_text = [pa.types.is_string(field.type) for field in keys.schema]
+    columns = [(name, keys.column(name), keys.column(name).cast(pa.string()).to_pylist()) for name in keys.schema.names]
     folders = []
     for i in range(keys.num_rows):
-        segments = [_segment(name, texts[j][i], may_mislead=is_text[j]) for j, name in enumerate(keys.schema.names)]
-        values = tuple((name, column[i]) for name, column in zip(keys.schema.names, keys.columns, strict=True))
-        folders.append(Folder("/".join(segments), values))
+        segments = [_segment(name, texts[i], may_mislead=pa.types.is_string(column.type)) for name, column, texts in columns]
+        folders.append(Folder("/".join(segments), tuple((name, column[i]) for name, column, _ in columns)))
     return folders
 
 

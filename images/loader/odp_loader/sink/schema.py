@@ -2,7 +2,7 @@
 
 Kept: signed integers, float and double, bool, string, binary, date, decimal up to 38 digits, and times of day and timestamps
 in milli- or microseconds. Unsigned integers up to 32 bits become the next wider signed type, seconds become milliseconds,
-half floats become floats; dictionaries, large, view and fixed-size types become the plain type of their values.
+half floats become floats; dictionaries, large and fixed-size types become the plain type of their values.
 Nanoseconds become microseconds: Delta and Iceberg tables have nothing finer. A value that is finer is an error, never cut off.
 Refused: uint64, which no signed type holds, and what has no counterpart in a Parquet or SQL table.
 """
@@ -21,9 +21,7 @@ _REPLACED = {
     pa.uint32(): pa.int64(),
     pa.float16(): pa.float32(),
     pa.large_string(): pa.string(),
-    pa.string_view(): pa.string(),
     pa.large_binary(): pa.binary(),
-    pa.binary_view(): pa.binary(),
     pa.date64(): pa.date32(),
     pa.time32("s"): pa.time32("ms"),
     pa.time64("ns"): pa.time64("us"),
