@@ -51,6 +51,27 @@ def test_integers_and_floats_meet_beyond_2_to_the_53(text: str, expected: list[b
     assert values(text, i=pa.array([BIG, BIG + 1]), f=pa.array([float(BIG), float(BIG)])) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("bucket(i, 9007199254740992.5)", [0, 1]),
+        ("bucket(i, 9007199254740993)", [0, 1]),
+        ("bucket(f, 9007199254740991, 9007199254740993)", [1, 2]),
+        ("bucket(i, -1e300, 1e300)", [1, 1]),
+        ("bucket(b, 0.5, 1.5, 127.5)", [1, 2]),
+        ("bucket(t, '1970-01-01T00:00:01', '1970-01-01T00:00:01.5', '1970-01-01T00:00:02')", [1, 3]),
+    ],
+)
+def test_an_edge_between_two_values_is_not_rounded(text: str, expected: list[int]) -> None:
+    columns = {
+        "i": pa.array([BIG, BIG + 1]),
+        "f": pa.array([float(BIG), float(BIG + 2)]),
+        "b": pa.array([1, 2], pa.int8()),
+        "t": pa.array([1, 2], pa.timestamp("s")),
+    }
+    assert values(text, **columns) == expected
+
+
 @pytest.mark.parametrize("type_", [pa.int64(), pa.uint64()])
 def test_the_largest_integers_stay_below_the_float_they_round_to(type_: pa.DataType) -> None:
     greatest = 2**63 - 1 if type_ == pa.int64() else 2**64 - 1

@@ -154,11 +154,11 @@ def coalesced(operands: list[Spelled]) -> Spelled:
     return Spelled(f"coalesce({', '.join(operand.text for operand in operands)})", value)
 
 
-def bucket(operand: Spelled, edges: list[int]) -> Spelled:
+def bucket(operand: Spelled, edges: list[int | float]) -> Spelled:
     def count(value: Any) -> int | None:
         return None if value != value else sum(value >= edge for edge in edges)
 
-    return Spelled(f"bucket({operand.text}, {', '.join(map(str, edges))})", strictly(count, operand))
+    return Spelled(f"bucket({operand.text}, {', '.join(map(repr, edges))})", strictly(count, operand))
 
 
 NUMBER_CONSTANTS = st.one_of(
@@ -170,11 +170,17 @@ INTEGERS = st.recursive(
     lambda inner: st.builds(summed, st.sampled_from("+-*"), inner, inner),
     max_leaves=3,
 )
+EDGES = st.lists(
+    st.one_of(st.integers(-5, 5), st.integers(-10, 10).map(lambda number: number / 2), st.sampled_from(EXTREMES)),
+    min_size=1,
+    max_size=3,
+    unique=True,
+).map(sorted)
 NUMBERS = st.recursive(
     st.one_of(st.sampled_from("ijubfg").map(column), NUMBER_CONSTANTS),
     lambda inner: st.one_of(
         st.builds(summed, st.sampled_from("+-*/"), inner, inner),
-        st.builds(bucket, inner, st.lists(st.integers(-5, 5), min_size=1, max_size=3, unique=True).map(sorted)),
+        st.builds(bucket, inner, EDGES),
     ),
     max_leaves=3,
 )

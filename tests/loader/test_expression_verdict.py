@@ -75,6 +75,8 @@ FROM_2_TO_4 = {
         ("i < 3 and i >= 3", "none"),
         ("i < 3 or i >= 3", "all"),
         ("i < 2 or i > 4", "none"),
+        ("(i < 3 or i >= 3) and not (i > 4 and i < 9)", "all"),
+        ("(i < 3 or i >= 3) and not (i > 0 and i < 2)", "all"),
         ("i > 3 or f < 9", "all"),
         ("i > 3 and f > 9", "none"),
         ("i > 3 and f < 3", "some"),
