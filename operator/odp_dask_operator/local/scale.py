@@ -1,0 +1,42 @@
+"""Finds the preset that a job's `scale` means on this machine."""
+
+from collections.abc import Mapping
+
+from odp_dask_operator.presets import BUILT_IN, choose_preset
+from odp_dask_operator.spec import AUTO, OdpDaskJob, OdpDaskPreset, shape
+from odp_loader.errors import InvalidLoad
+from odp_loader.spec import Load
+
+
+def find_preset(job: OdpDaskJob, presets: Mapping[str, OdpDaskPreset]) -> tuple[OdpDaskPreset, str | None]:
+    """The preset, and for `auto` a sentence that says why. `presets` came with the job and win over the built-in ones.
+
+    `auto` asks the source for its schema and statistics. Raises InvalidLoad for a name that no preset has.
+    """
+    known = {**BUILT_IN, **presets}
+    name, why = job.spec.scale, None
+    if name == AUTO:
+        rows, size_bytes = table_size(job.spec.load) if job.spec.load else (None, None)
+        name = choose_preset(rows=rows, size_bytes=size_bytes)
+        why = f"auto is {name}: {f'the table has {rows:,} rows' if rows is not None else 'the number of rows is not known'}"
+    if name not in known:
+        close = shape.nearest(name, tuple(known))
+        hint = (
+            f'did you mean "{close}"?'
+            if close
+            else f"known here are {', '.join(known)} and auto; others may stand in the job's file"
+        )
+        raise InvalidLoad(f"spec.scale: there is no preset {name!r}; {hint}")
+    return known[name], why
+
+
+def table_size(load: Load) -> tuple[int | None, int | None]:
+    """Rows and Arrow bytes of what a load reads, as far as its source says so without a count."""
+    from odp_loader.sources.open import open_source  # brings pyarrow and the SDK, which a named preset does not need here
+
+    source = open_source(load.source)
+    rows = source.describe().rows
+    if not rows:
+        return rows, None
+    first = source.preview()
+    return rows, rows * first.nbytes // first.num_rows if first is not None and first.num_rows else None
