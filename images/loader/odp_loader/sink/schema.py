@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from odp_loader.errors import InvalidLoad
 from odp_loader.sink import folders, geometry
+from odp_loader.sources import FILTER_COLUMNS
 
 _REPLACED = {
     pa.uint8(): pa.int16(),
@@ -33,7 +34,7 @@ _MOST_DIGITS = 38
 
 PANDAS_ATTRS = b"PANDAS_ATTRS"
 """The key of the schema's metadata from which pandas fills `DataFrame.attrs` (pandas/io/parquet.py)."""
-_NOT_ATTRIBUTES = frozenset([PANDAS_ATTRS, geometry.KEY, b"pandas", b"ARROW:schema"])
+_NOT_ATTRIBUTES = frozenset([PANDAS_ATTRS, geometry.KEY, b"pandas", b"ARROW:schema", FILTER_COLUMNS])
 _FIELD_ID = b"PARQUET:field_id"
 """Numbers of another file's columns. PyIceberg refuses to add files that have some."""
 

@@ -9,6 +9,9 @@ import pyarrow as pa
 from odp_loader.partition import Partition, Selection
 from odp_loader.spec import Partitions
 
+FILTER_COLUMNS = b"odp_loader.filter_columns"
+"""Key of a described schema's metadata. What stands there is for the source's own use when it reads, and no part of the table."""
+
 
 @dataclass(frozen=True)
 class TableDescription:

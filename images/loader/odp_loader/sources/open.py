@@ -8,9 +8,7 @@ from odp_loader import spec
 from odp_loader.sources import Source
 
 
-def open_source(
-    source: spec.Source, *, schema: pa.Schema | None = None, on_throttled: Callable[[], None] = lambda: None
-) -> Source:
+def open_source(source: spec.Source, *, schema: pa.Schema | None = None, on_throttled: Callable[[], None] = lambda: None) -> Source:
     """The source behind its protocol; what only one kind needs is imported only for it.
 
     `schema` is what the source's `describe` said, where that is known: it need not be asked again.
@@ -22,7 +20,7 @@ def open_source(
     if source.files is not None:
         from odp_loader.sources.files import FilesSource
 
-        return FilesSource(source.files)
+        return FilesSource(source.files, schema=schema)
     assert source.synthetic is not None
     from odp_loader.sources.synthetic import SyntheticSource
 

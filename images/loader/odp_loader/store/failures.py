@@ -42,7 +42,9 @@ def storage_failure(error: Exception, *, url: str, storage: Storage | None) -> L
     if _WRONG_REGION.search(text):
         region = _RIGHT_REGION.search(text)
         return InvalidLoad(f"{url}: the bucket is in another region: set storage.region{f' to {region[1]}' if region else ''}")
-    if isinstance(error, FileNotFoundError) or _NO_BUCKET.search(text):
+    if isinstance(error, FileNotFoundError):
+        return InvalidLoad(f"{url} does not exist")
+    if _NO_BUCKET.search(text):
         return InvalidLoad(f"{url}: there is no such bucket: create it, or correct the url or storage.endpoint")
     return Transient(f"{url}: the object store failed: {_words(text)}")
 
