@@ -82,24 +82,24 @@ def load_partition(context: Context, partition: Partition, nan_columns: frozense
         throttled += 1
         emit(Signal(partition.index, throttled=True))
 
-    with _only_load_errors(partition):
+    def read() -> Receipt:
         source = open_source(context.load.source, schema=read_schema(context.schema), on_throttled=note_throttled)
         for attempt in range(1, ATTEMPTS + 1):
             once = _Attempt(context, partition, source, nan_columns, emit)
             try:
                 receipt = once.run()
+                break
             except Transient as error:
                 emit(Signal(partition.index, failed=str(error)))
                 if attempt == ATTEMPTS:
                     raise
                 time.sleep(wait_s(attempt, error))
-                continue
-            receipt = replace(
-                receipt, attempts=attempt, throttled=throttled, seconds=round(time.monotonic() - started, 3), worker=worker
-            )
-            once.ledger.record(receipt)
-            return receipt
-    raise AssertionError("unreachable")
+        seconds = round(time.monotonic() - started, 3)
+        receipt = replace(receipt, attempts=attempt, throttled=throttled, seconds=seconds, worker=worker)
+        once.ledger.record(receipt)
+        return receipt
+
+    return _guarded(partition, read)
 
 
 class _Attempt:
@@ -251,16 +251,18 @@ def table_to_bytes(table: pa.Table) -> bytes:
     return bytes(sink.getvalue())
 
 
-@contextmanager
-def _only_load_errors(partition: Partition) -> Iterator[None]:
-    """Let no other exception escape: Dask pickles what does, with whatever it holds."""
+def _guarded(partition: Partition, work: Callable[[], Receipt]) -> Receipt:
+    """Do the work, and let nothing but an error of ours escape, alone: Dask pickles it with all that hangs on it."""
+    failure: LoadError
     try:
-        yield
+        return work()
     except Throttled as error:
-        raise Throttled(f"partition {partition.index}: {error}", error.retry_after_s) from None
-    except UserCodeFailed as error:
-        raise UserCodeFailed(f"partition {partition.index}: {error}") from None
-    except LoadError:
-        raise
+        failure = Throttled(f"partition {partition.index}: {error}", error.retry_after_s)
+    except (Transient, UserCodeFailed) as error:
+        failure = type(error)(f"partition {partition.index}: {error}")
+    except LoadError as error:
+        failure = error
     except Exception as error:  # the outermost line of a task
-        raise LoadError(without_key(f"partition {partition.index} failed: {type(error).__name__}: {error}")) from None
+        failure = LoadError(without_key(f"partition {partition.index} failed: {type(error).__name__}: {error}"))
+    failure.__cause__ = failure.__context__ = None
+    raise failure

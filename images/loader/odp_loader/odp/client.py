@@ -80,14 +80,16 @@ class OdpClient(odp.client.Client):  # type: ignore[misc] # the SDK is untyped
         return patiently(lambda: self._answered(self._send(prepared), asked), attempts=self._attempts)
 
     def _send(self, prepared: requests.PreparedRequest) -> requests.Response:
+        failure: LoadError
         try:
             return _session().send(prepared, stream=True, timeout=TIMEOUT_S)
         except requests.exceptions.Timeout:
-            raise Transient(f"{self.base_url} did not answer in time") from None
-        except requests.exceptions.InvalidURL:
-            raise InvalidLoad(f"{self.base_url} is not an address; write baseURL as https://host/") from None
+            failure = Transient(f"{self.base_url} did not answer in time")
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema):
+            failure = InvalidLoad(f"{self.base_url} is not an address; write baseURL as https://host/")
         except requests.exceptions.RequestException as error:
-            raise Transient(f"{self.base_url} cannot be reached: {type(error).__name__}") from None
+            failure = Transient(f"{self.base_url} cannot be reached: {type(error).__name__}")
+        raise failure  # out here, where it has no context: that one holds the request with the key, and is pickled, too
 
     def _answered(self, response: requests.Response, asked: dict[str, Any]) -> requests.Response:
         status = response.status_code
