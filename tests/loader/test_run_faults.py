@@ -152,7 +152,7 @@ def kill_when(condition: Callable[[], bool], victim: int, *, deadline_s: float =
 
 def test_a_partition_that_kills_its_workers_is_named_with_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "deadly.py").write_text("import os, signal\n\ndef strike(frame):\n    os.kill(os.getpid(), signal.SIGKILL)\n")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path)  # which the workers inherit
     harmless = types.ModuleType("deadly")  # what the driver probes with
     harmless.strike = lambda frame: frame  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "deadly", harmless)
