@@ -1,5 +1,6 @@
 """`odp-dask run` as a whole: real Dask, the real SDK against a server, the program in a process of its own."""
 
+import io
 import json
 import os
 import pty
@@ -17,6 +18,7 @@ import dask.dataframe as dd
 import distributed
 import pyarrow as pa
 import pytest
+from distributed.security import Security
 from tests.support.command_line import DEADLINE_S, PROGRAM, SCRATCH, SLOW_PROGRAM, odp_dask
 from tests.support.odp_server import API_KEY, OdpServer, odp_server
 
@@ -242,7 +244,7 @@ def session(
     for name, value in (environment or {}).items():
         monkeypatch.setenv(name, value)
     (tmp_path / "job.yaml").write_text(text)
-    return run_session(Flags(file="job.yaml", **flags), as_json=False)  # type: ignore[arg-type]
+    return run_session(Flags(**{"file": "job.yaml", **flags}), as_json=False)  # type: ignore[arg-type]
 
 
 def test_a_missing_key_ends_before_a_cluster_is_made(
@@ -306,15 +308,28 @@ def test_a_fault_of_ours_is_one_line_without_the_key(
     assert error.startswith("Error: unexpected KeyError: 'Authorization: ApiKey ***'; this is a fault of odp-dask")
 
 
+@pytest.mark.parametrize("protocol", ["tcp", "tls"])
 def test_a_scheduler_that_is_there_already_is_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], protocol: str
 ) -> None:
-    with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=2, processes=False, protocol="tcp", dashboard_address=":0"
-    ) as cluster:
+    security = Security.temporary()
+    certificates = {"ca-file": security.tls_ca_file, "client.cert": security.tls_client_cert, "client.key": security.tls_client_key}
+    options = {"protocol": protocol, **({"security": security} if protocol == "tls" else {})}
+    with (
+        distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0", **options) as cluster,
+        dask.config.set({f"distributed.comm.tls.{name}": value for name, value in certificates.items()}),
+    ):
         assert session(tmp_path, monkeypatch, SYNTHETIC, scheduler=cluster.scheduler_address) == 0
         assert cluster.scheduler.status == distributed.Status.running
     assert "100 rows written" in capsys.readouterr().out
+
+
+def test_a_job_comes_from_standard_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(SYNTHETIC.replace("small", "5").encode())))
+    assert session(tmp_path, monkeypatch, "", file="-") == 2
+    assert capsys.readouterr().err == 'Error: standard input:4: spec.scale: 5 is not text; write "5" in quotes\n'
 
 
 def test_a_scheduler_with_other_software_is_refused(
