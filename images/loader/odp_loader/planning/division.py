@@ -1,5 +1,6 @@
 """The division of a table: from what is known of it to partitions that hold every row exactly once, however wrong that is."""
 
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -156,6 +157,7 @@ def _from_pieces(pieces: Sequence[Piece], value: Callable[[int], Scalar], source
         else:
             values.append(start)
             rows.append(piece.rows)
-    heavy = sum(count > 1.5 * sorted(rows)[len(rows) // 2] for count in rows)
+    usual = statistics.median(rows)
+    heavy = sum(count > 1.5 * usual for count in rows)
     alone = f"; {heavy} of them larger than the others, where single values are that frequent" if heavy else ""
     return Cuts(tuple(values[1:]), tuple(rows), source + alone)

@@ -62,14 +62,13 @@ def _number(tail: str, alphabet: Sequence[int], length: int) -> int:
 
 
 def _characters(number: int, alphabet: Sequence[int], length: int) -> str:
-    digits: list[int] = []
+    """The string up to its first digit 0."""
+    base = len(alphabet) + 1
+    points: list[int] = []
     for _ in range(length):
-        number, digit = divmod(number, len(alphabet) + 1)
-        digits.append(digit)
-    characters = ""
-    for digit in reversed(digits):
+        number, digit = divmod(number, base)
         if digit == 0:
-            break
-        point = alphabet[digit - 1]
-        characters += chr(_SURROGATES.stop if point in _SURROGATES else point)
-    return characters
+            points.clear()
+        else:
+            points.append(alphabet[digit - 1])
+    return "".join(chr(_SURROGATES.stop if point in _SURROGATES else point) for point in reversed(points))
