@@ -24,7 +24,6 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.measure import peak_bytes
-
 from odp_loader.planning import Buckets, ColumnStatistics, Plan, divide
 from odp_loader.spec import Partitions
 
@@ -113,9 +112,7 @@ def main() -> int:
         print(json.dumps(plan_once(arguments.once, arguments.partitions)))
         return 0
     exceeded = False
-    print(
-        "key | partitions | divide + write, CPU-s | read, CPU-s | peak with writing, MB | peak with reading, MB | JSON bytes/partition"
-    )
+    print("key | partitions | divide + write, CPU-s | read, CPU-s | peak after writing, MB | after reading | JSON bytes/partition")
     for kind in KEYS:
         command = [sys.executable, str(Path(__file__)), "--once", kind, "--partitions", str(arguments.partitions)]
         runs = [

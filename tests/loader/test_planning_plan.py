@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from odp_loader.errors import OutputExists
 from odp_loader.partition import FileSlice, FileSlices, Partition, Predicate, RowRange
 from odp_loader.planning import Plan
+from odp_loader.planning.text import LONGEST_CUT
 
 UTC = datetime.UTC
 PLAN = Plan(
@@ -62,6 +63,13 @@ def test_bounds_come_back_with_their_types(drawn: list[tuple[Any, Any]]) -> None
     assert back == plan
     for before, after in zip(plan.partitions, back.partitions, strict=True):
         assert type(after.selection.low) is type(before.selection.low)  # type: ignore[union-attr]
+
+
+def test_a_partition_takes_at_most_a_kilobyte() -> None:
+    longest = "x" * LONGEST_CUT
+    predicate = Predicate("range", "c" * 64, low=longest, high=longest)
+    plan = Plan("i", "h", 1, (Partition(0, predicate, 10**12),), b"", b"", 0, 0.0, {})
+    assert max(map(len, plan.encode().splitlines())) <= 1000
 
 
 def without(name: str) -> Callable[[dict[str, Any]], Any]:
