@@ -9,13 +9,13 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.support.key_tables import KEY_TYPES, as_iso, as_number, bucket_counts, column, columns, matching, true_statistics
 
 from odp_loader.errors import InvalidLoad
 from odp_loader.partition import Partition, Predicate
 from odp_loader.planning import Division, columns_of, divide
 from odp_loader.planning.division import HISTOGRAM_FROM
 from odp_loader.spec import Partitions
+from tests.support.key_tables import KEY_TYPES, as_iso, as_number, bucket_counts, column, columns, matching, true_statistics
 
 TARGET = 2**16
 JUNK = st.sampled_from(

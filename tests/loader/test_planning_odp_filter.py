@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from odp.tabular_v2.util import json_to_vars, vars_to_json
-from tests.support.key_tables import KEY_TYPES, bucket_counts, columns, matching, values_of
 
 from odp_loader.errors import InvalidLoad
 from odp_loader.expression import evaluate, filter_batch, parse
@@ -20,6 +19,7 @@ from odp_loader.planning import Buckets, OdpQuery, odp_buckets, odp_filter
 from odp_loader.planning.axis import axis_of
 from odp_loader.planning.columns import ColumnStatistics
 from odp_loader.planning.division import Cuts, tile
+from tests.support.key_tables import KEY_TYPES, bucket_counts, columns, matching, values_of
 
 UTC = datetime.UTC
 

@@ -136,7 +136,7 @@ def _cuts_by_histogram(key: ColumnStatistics, parts: int, count_buckets: CountBu
         histogram = histogram.answered(counts)
     if histogram is None or not histogram.rows:
         return None
-    source = f"into nearly equal numbers of rows, by a histogram of {asked} requests in {histogram.rounds} rounds"
+    source = f"into nearly equal numbers of rows, by a histogram (requests: {asked}, rounds: {histogram.rounds})"
     return _from_pieces(histogram.pieces(), histogram.axis.value, source)
 
 
