@@ -7,10 +7,10 @@ from pathlib import Path
 import dask
 import distributed
 import pytest
-from tests.support.odp_server import API_KEY
-from tests.support.s3 import S3Server, s3_server
 
 from odp_loader.store.secret import SECRETS_VARIABLE
+from tests.support.odp_server import API_KEY
+from tests.support.s3 import S3Server, s3_server
 
 
 @pytest.fixture(scope="session")

@@ -19,12 +19,12 @@ import distributed
 import pyarrow as pa
 import pytest
 from distributed.security import Security
-from tests.support.command_line import DEADLINE_S, PROGRAM, SCRATCH, SLOW_PROGRAM, odp_dask
-from tests.support.odp_server import API_KEY, OdpServer, odp_server
 
 from odp_dask_operator.cli.session import Flags, run_session
 from odp_dask_operator.local import scheduler as schedulers
 from odp_dask_operator.spec import JobStatus
+from tests.support.command_line import DEADLINE_S, PROGRAM, SCRATCH, SLOW_PROGRAM, odp_dask
+from tests.support.odp_server import API_KEY, OdpServer, odp_server
 
 ROWS = 4000
 JOB = """\

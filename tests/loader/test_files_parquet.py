@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.files_source import files_source, load, paths_of
 
 from odp_loader import spec
 from odp_loader.errors import InvalidLoad
@@ -22,6 +21,7 @@ from odp_loader.sources.files import FilesSource
 from odp_loader.sources.files.division import Piece, divide
 from odp_loader.sources.files.types import widen
 from odp_loader.spec import Partitions
+from tests.support.files_source import files_source, load, paths_of
 
 OCEAN = pa.table(
     {

@@ -5,15 +5,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.support.files_source import files_source, load, paths_of
-from tests.support.proxy import cutting_proxy
-from tests.support.s3 import S3Server
 
 from odp_loader import spec
 from odp_loader.errors import CredentialsRefused, InvalidLoad, Transient
 from odp_loader.partition import FileSlice, FileSlices
 from odp_loader.sources.files import FilesSource
 from odp_loader.store import Store
+from tests.support.files_source import files_source, load, paths_of
+from tests.support.proxy import cutting_proxy
+from tests.support.s3 import S3Server
 
 TABLE = pa.table({"x": list(range(200_000)), "y": [f"name {i}" for i in range(200_000)]})
 

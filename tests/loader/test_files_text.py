@@ -12,7 +12,6 @@ import pyarrow.csv as pacsv
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.support.files_source import files_source, load
 
 from odp_loader import spec
 from odp_loader.errors import InvalidLoad
@@ -20,6 +19,7 @@ from odp_loader.partition import FileSlice, FileSlices
 from odp_loader.sources.files import FilesSource, csv_text, json_lines
 from odp_loader.sources.files.text import Meaning, Misfit, convert, meaning
 from odp_loader.spec import Partitions
+from tests.support.files_source import files_source, load
 
 UTC = datetime.UTC
 

@@ -110,6 +110,12 @@ def test_azure_signs_with_the_key_of_the_secret(server: Refusing, secrets: Path,
     assert {authorization.split(":")[0] for authorization in server.authorizations} == {"SharedKey account"}
 
 
+@pytest.mark.parametrize("url", ["gs://bucket/out", "az://container/out"])
+def test_roles_are_for_aws(url: str) -> None:
+    with pytest.raises(InvalidLoad, match="roleARN is for s3:// only"):
+        Store.open(url, Storage(role_arn="arn:aws:iam::1:role/x")).read("x")
+
+
 def test_azure_without_an_account(secrets: Path) -> None:
     (secrets / "azure").mkdir()
     with pytest.raises(InvalidLoad, match="no storage account"):

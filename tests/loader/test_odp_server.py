@@ -13,11 +13,11 @@ import pytest
 import requests
 from odp.catalog_v2.catalog import create_dataset_meta, get_dataset_meta_by_name, get_dataset_meta_by_uuid
 from odp.client import Client
-from tests.support.odp_server import API_KEY, OdpServer, odp_server, start
 
 from odp_server.files import TableFiles
 from odp_server.messages import END_OF_STREAM
 from odp_server.tables import Table, table_id
+from tests.support.odp_server import API_KEY, OdpServer, odp_server, start
 
 NAN = float("nan")
 UTC = datetime.UTC

@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import requests
-from tests.support.odp_server import OdpServer, odp_server
 
 from odp_server.aggregate import Aggregation
 from odp_server.files import TableFiles
 from odp_server.protocol import Query
 from odp_server.tables import Table
+from tests.support.odp_server import OdpServer, odp_server
 
 ROWS = 3000
 START = datetime.datetime(2024, 1, 1)

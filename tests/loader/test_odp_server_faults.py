@@ -10,12 +10,12 @@ import pyarrow as pa
 import pytest
 import requests
 import urllib3
-from tests.support.odp_server import OdpServer, odp_server
 
 from odp_server import reply as reply_module
 from odp_server.faults import FAULTS, Asked, Faults
 from odp_server.messages import END_OF_STREAM
 from odp_server.reply import Pacer
+from tests.support.odp_server import OdpServer, odp_server
 
 ROWS, BATCH_ROWS = 1000, 100
 TABLE = pa.table({"n": pa.array(range(ROWS)), "x": np.random.default_rng(1).random(ROWS)})

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import requests
-from tests.support.odp_server import OdpServer, odp_server, start
 
 from odp_server.__main__ import main
 from odp_server.server import Server
+from tests.support.odp_server import OdpServer, odp_server, start
 
 TABLE = pa.table({"n": range(10)})
 

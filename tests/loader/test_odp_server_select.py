@@ -17,12 +17,12 @@ import pytest
 import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.odp_server import OdpServer, odp_server
 
 from odp_server.filters import RowFilter, kept
 from odp_server.messages import END_OF_STREAM, empty_batch, note_message, read_batch, schema_message
 from odp_server.protocol import Cursor
 from odp_server.summaries import ColumnSummary
+from tests.support.odp_server import OdpServer, odp_server
 
 ROWS, BATCH_ROWS = 5000, 100
 START = datetime.datetime(2024, 1, 1)

@@ -8,7 +8,6 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.odp_server import API_KEY, odp_server
 
 from odp_loader import spec
 from odp_loader.errors import InvalidExpression, InvalidLoad, LoadError, Transient
@@ -20,6 +19,7 @@ from odp_loader.transform import compile_chain
 from odp_loader.transform.aggregate import Partial, Reduction
 from odp_loader.transform.pushdown import NotExpressible, ServerAggregate, server_aggregate
 from odp_loader.transform.server_text import server_text
+from tests.support.odp_server import API_KEY, odp_server
 
 SCHEMA = pa.schema(
     {

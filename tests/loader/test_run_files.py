@@ -7,14 +7,14 @@ import distributed
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.support.loads import Watcher, load_of, rows_of
-from tests.support.s3 import S3Server
 
 from odp_loader.dataset import open_dataset
 from odp_loader.errors import CredentialsRefused, InvalidLoad
 from odp_loader.run import run_load
 from odp_loader.store import Store
 from odp_loader.store.secret import SECRETS_VARIABLE
+from tests.support.loads import Watcher, load_of, rows_of
+from tests.support.s3 import S3Server
 
 TABLE = pa.table(
     {"id": list(range(20_000)), "temp": [i / 7 for i in range(20_000)], "station": [f"ST-{i % 9}" for i in range(20_000)]}

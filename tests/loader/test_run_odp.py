@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from tests.support.loads import Watcher, load_of, rows_of, same_rows
-from tests.support.odp_server import OdpServer, odp_server
 
 from odp_loader.dataset import open_dataset
 from odp_loader.errors import CredentialsRefused, InvalidLoad, LoadError, OutputExists, VerificationFailed
 from odp_loader.run import run_load
+from tests.support.loads import Watcher, load_of, rows_of, same_rows
+from tests.support.odp_server import OdpServer, odp_server
 
 COADS = Path(__file__).parent.parent / "data" / "coads.parquet"
 KEYS = ("time", "lat", "lon")

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pyarrow.fs as pafs
 import pytest
-from tests.support.proxy import CuttingProxy, cutting_proxy
-from tests.support.s3 import S3Server, sts
 
 from odp_loader.errors import CredentialsRefused, InvalidLoad, LoadError, Transient
 from odp_loader.spec import Storage
 from odp_loader.store import Store
 from odp_loader.store.secret import SECRETS_VARIABLE
+from tests.support.proxy import CuttingProxy, cutting_proxy
+from tests.support.s3 import S3Server, sts
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.support.sink import write
 
 from odp_loader.sink import writer
 from odp_loader.sink.encoding import choose_encodings
+from tests.support.sink import write
 
 ROWS = 122_880
 RNG = np.random.default_rng(3)

@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.support.sink import assert_same, write
 
 from odp_loader.errors import LoadError
 from odp_loader.receipt import ColumnSummary, Receipt, receipt_from_json, receipt_to_json
 from odp_loader.sink import PartitionWriter, writer
 from odp_loader.spec import Compression
+from tests.support.sink import assert_same, write
 
 NAN = math.nan
 

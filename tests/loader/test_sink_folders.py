@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
-from tests.support.sink import READERS, assert_same, duck_rows, write
 
 from odp_loader.errors import InvalidLoad
 from odp_loader.receipt import ColumnSummary
+from tests.support.sink import READERS, assert_same, duck_rows, write
 
 PLAIN_TEXTS = [
     *("abc", "Ørsted", "a b", "a/b", "a=b", "50%", "%41", "q\"'", "a:b", "A+B", "..", ".", "*?[a]", "~", "$HOME", "#1", "a\\b"),

@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import shapely
-from tests.support.sink import READERS, write
 
 from odp_loader.errors import InvalidLoad
 from odp_loader.sink import check_schema, write_empty, writer
+from tests.support.sink import READERS, write
 
 MARK = {"class": "geometry"}
 WKT = [

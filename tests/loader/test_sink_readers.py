@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
-from tests.support.sink import READERS, assert_same, duck_rows, write
 
 from odp_loader.sink import check_schema, write_empty
 from odp_loader.spec import Compression
+from tests.support.sink import READERS, assert_same, duck_rows, write
 
 ROWS = 9_000
 NAN = math.nan

@@ -12,10 +12,10 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.support.sink import assert_same, write
 
 from odp_loader.sink import writer
 from odp_loader.spec import Compression
+from tests.support.sink import assert_same, write
 
 DAY = datetime.timedelta(days=1)
 

@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
-from tests.support.sink import assert_same, write
 
 from odp_loader.errors import InvalidLoad
 from odp_loader.sink import PartitionWriter, write_empty, writer
+from tests.support.sink import assert_same, write
 
 MB = 2**20
 

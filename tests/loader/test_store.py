@@ -283,6 +283,7 @@ class TestFailures:
                 InvalidLoad,
                 "set storage.region to eu-north-1",
             ),
+            ("AWS Error NETWORK_CONNECTION during HeadObject operation: curlCode: 60, SSL peer cert", InvalidLoad, "SSL_CERT_FILE"),
             ("AWS Error SLOW_DOWN during UploadPart operation: Please reduce your request rate.", Transient, "SLOW_DOWN"),
             ("AWS Error UNKNOWN (HTTP status 503) during HeadObject operation: No response body.", Transient, "503"),
             ("google::cloud::Status(UNAVAILABLE: Retry policy exhausted error_info={reason=})", Transient, r"exhausted$"),

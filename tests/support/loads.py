@@ -38,5 +38,5 @@ def rows_of(url: Path | str, *sort_by: str) -> pa.Table:
 
 
 def same_rows(one: pa.Table, other: pa.Table) -> bool:
-    """Whether two tables have the same columns, types and rows in the same order; what their schemas say besides is not compared."""
+    """Whether two tables have the same columns, types and rows in the same order; metadata is not compared."""
     return one.column_names == other.column_names and all(one[name].equals(other[name]) for name in one.column_names)

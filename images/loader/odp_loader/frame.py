@@ -59,7 +59,8 @@ def read_odp(
     cut = table.divide(description, partitions, bytes_per_row=bytes_per_row(table.preview()))
     # Nullable columns keep their types in pandas whatever a partition holds, so that all partitions fit the meta.
     meta = to_pandas(description.schema.empty_table())
-    return dd.from_map(_read, cut.partitions, source=source, meta=meta, label="read-odp", enforce_metadata=False)
+    frame: dd.DataFrame = dd.from_map(_read, cut.partitions, source=source, meta=meta, label="read-odp", enforce_metadata=False)
+    return frame
 
 
 def _read(partition: Partition, *, source: OdpSource, columns: Sequence[str] | None = None) -> pd.DataFrame:

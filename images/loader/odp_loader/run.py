@@ -23,6 +23,7 @@ from odp_loader.progress import Observer, Progress, Result, Stage
 from odp_loader.publish import claim, publish
 from odp_loader.receipt import FileReceipt, Receipt
 from odp_loader.reduce import reduce_partials
+from odp_loader.sink.folders import NULL
 from odp_loader.sources import Source
 from odp_loader.sources.open import open_source
 from odp_loader.spec import Load
@@ -92,6 +93,10 @@ class _Run:
                 statistics = source.describe().statistics
                 verdict = self.verify(source, plan, partitions, fleet, moved=statistics != plan.statistics)
             files = self.files(context, schema)
+        if any(NULL in file.path for _, file in files):
+            self.observer.note(
+                f"partitionOn: null has a folder of its own, {NULL}, which Dask and pandas read only when told the type"
+            )
         document = compose(
             self.ledger.id,
             self.load,

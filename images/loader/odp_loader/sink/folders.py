@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from odp_loader.errors import InvalidLoad
 
-_NULL = "__HIVE_DEFAULT_PARTITION__"
+NULL = "__HIVE_DEFAULT_PARTITION__"
 _KEY = re.compile(r"[^\W_][\w .-]*\Z")
 """Names of columns that all readers take literally: some decode percent-escapes in names, some do not, and some skip folders
 that begin with `_` or `.`."""
@@ -113,7 +113,7 @@ def _segment(name: str, text: str | None, *, may_mislead: bool) -> str:
             f"partitionOn: some readers would take {text!r} in column {name!r} for a number, a date or a word with a meaning:"
             " `derive` a column of another type or wording"
         )
-    segment = f"{name}={_NULL if text is None else quote(text, safe='')}"
+    segment = f"{name}={NULL if text is None else quote(text, safe='')}"
     if len(segment.encode()) > _LONGEST_NAME:
         raise InvalidLoad(
             f"partitionOn: a value of column {name!r} is too long for a folder's name: {text!r}; `derive` a shorter one"

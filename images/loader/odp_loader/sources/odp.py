@@ -74,7 +74,7 @@ class OdpTable:
         if self._spec.filter is None or (self._described is not None and not self._spec.vars):
             return {}
         try:
-            return bind(parse(self._spec.filter, precedence="odp"), self._table_schema, self._spec.vars)
+            return bind(parse(self._spec.filter), self._table_schema, self._spec.vars)
         except InvalidExpression as error:
             raise InvalidLoad(f"source.odp.filter: {error}") from None
 
@@ -117,7 +117,8 @@ class OdpTable:
         """
         server = server_aggregate(self._spec, transform, self.schema)
         assert isinstance(server, ServerAggregate)
-        condition, values = self._spec.filter, dict(self._vars)
+        condition = self._spec.filter
+        values: dict[str, object] = dict(self._vars)
         if server.filter is not None:
             condition = server.filter.text if condition is None else f"({condition}) and ({server.filter.text})"
             values |= server.filter.vars

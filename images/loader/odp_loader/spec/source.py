@@ -18,7 +18,8 @@ class OdpSource(Model):
     dataset: str = Field(min_length=1, max_length=256, pattern=r"^[A-Za-z0-9._-]+$")
     """The dataset's UUID, as the platform's catalog shows it."""
     filter: Expression | None = None
-    """Rows to read, in ODP's own filter language; evaluated by the server. Values go into `vars` and are named `$name` here."""
+    """Rows to read, in ODP's own filter language; evaluated by the server. Values go into `vars` and are named `$name` here.
+    Beside each other `and` and `or` need parentheses: ODP gives them one precedence."""
     vars: Annotated[dict[Annotated[str, Field(max_length=64)], Scalar], Field(max_length=64)] = Field(default_factory=dict)
     """Values for the `$name`s of `filter`, cast to the type of the column they are compared with. Times with a zone become UTC."""
     columns: Columns | None = None

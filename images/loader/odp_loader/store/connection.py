@@ -59,6 +59,8 @@ def connect(address: Address, storage: Storage | None, *, instead_of: Connection
 
 
 def _make(root: Address, storage: Storage, secret: Secret | None, identity: str) -> Connection:
+    if storage.role_arn and root.scheme != "s3":
+        raise InvalidLoad(f"{root.url}: storage.roleARN is for s3:// only: leave it out")
     match root.scheme:
         case "s3":
             return _s3(storage, secret, identity)
@@ -94,7 +96,7 @@ def _s3(storage: Storage, secret: Secret | None, identity: str) -> Connection:
         connect_timeout=_CONNECT_TIMEOUT_S,
         request_timeout=_REQUEST_TIMEOUT_S,
         # Without background writes a stream whose upload of a part failed is completed with the parts before it.
-        background_writes=True,
+        background_writes=False,
     )
     return Connection(filesystem, identity, expires_at)
 

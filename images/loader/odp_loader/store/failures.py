@@ -21,6 +21,7 @@ _REFUSED = re.compile(
 _NO_BUCKET = re.compile("NO_SUCH_BUCKET|InvalidBucketName|ContainerNotFound")
 _WRONG_REGION = re.compile("HTTP status 301|AuthorizationHeaderMalformed")
 _RIGHT_REGION = re.compile(r"(?:located in|expecting) '([a-z0-9-]+)'")
+_NOT_TRUSTED = re.compile(r"curlCode: 60|CURL error \[60\]")
 _SERVER_SPOKE = re.compile(r"AWS Error|Azure Error:|google::cloud::Status|Check for Hierarchical Namespace")
 
 
@@ -42,6 +43,8 @@ def storage_failure(error: Exception, *, url: str, storage: Storage | None) -> L
     if _WRONG_REGION.search(text):
         region = _RIGHT_REGION.search(text)
         return InvalidLoad(f"{url}: the bucket is in another region: set storage.region{f' to {region[1]}' if region else ''}")
+    if _NOT_TRUSTED.search(text):
+        return InvalidLoad(f"{url}: the server's certificate is not trusted: name the file with your CA in SSL_CERT_FILE")
     if isinstance(error, FileNotFoundError):
         return InvalidLoad(f"{url} does not exist")
     if _NO_BUCKET.search(text):

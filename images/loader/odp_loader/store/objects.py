@@ -1,4 +1,8 @@
-"""A prefix of a bucket: one upload for each file, which appears when it is complete, or not at all."""
+"""A prefix of a bucket: one upload for each file, which appears when it is complete, or not at all.
+
+Azure is the exception: pyarrow makes an empty object first, and completes it. What S3 holds of an upload that broke is invisible,
+costs space, and goes by the bucket's own rule (AbortIncompleteMultipartUpload): pyarrow does not know how to abort one.
+"""
 
 import re
 from collections.abc import Callable, Iterator

