@@ -96,7 +96,7 @@ def _s3(storage: Storage, secret: Secret | None, identity: str) -> Connection:
         connect_timeout=_CONNECT_TIMEOUT_S,
         request_timeout=_REQUEST_TIMEOUT_S,
         # Without background writes a stream whose upload of a part failed is completed with the parts before it.
-        background_writes=False,
+        background_writes=True,
     )
     return Connection(filesystem, identity, expires_at)
 
