@@ -1,5 +1,7 @@
 """From a load to its plan: describes the source, looks at its first rows, checks everything that can be wrong, and divides it."""
 
+from dataclasses import replace
+
 import pyarrow as pa
 
 from odp_loader.manifest import versions
@@ -23,6 +25,9 @@ def plan_load(load: Load, source: Source, *, load_id: str, load_hash: str, gener
     not fit the table or the sink, UserCodeFailed when `map` raises.
     """
     description = source.describe()
+    if description.rows is None:
+        description = replace(description, rows=source.count(None))
+    assert description.rows is not None
     first = source.preview()
     rows = probe(compile_chain(load.transform, description.schema), first)
     dataset_schema(load, rows)
@@ -37,7 +42,7 @@ def plan_load(load: Load, source: Source, *, load_id: str, load_hash: str, gener
         generation=generation,
         schema=description.schema.serialize().to_pybytes(),
         output=rows.serialize().to_pybytes(),
-        expected=description.rows if description.rows is not None else source.count(None),
+        expected=description.rows,
         bytes_per_row=bytes_per_row(first),
         statistics=description.statistics,
         versions=versions(),

@@ -57,7 +57,7 @@ def publish(ledger: Ledger, manifest: Mapping[str, Any], files: Sequence[FileRec
         _swap_in(ledger, keep)
     document = encode(manifest)
     store.write(MANIFEST, document)
-    _remove_replaced(ledger, keep)
+    tidy(ledger, keep)
     return hashlib.sha256(document).hexdigest()
 
 
@@ -88,8 +88,8 @@ def _delete_all_but(folder: Path, keep: frozenset[str]) -> None:
             path.rmdir()
 
 
-def _remove_replaced(ledger: Ledger, keep: frozenset[str]) -> None:
-    """Remove what only older or unfinished loads needed."""
+def tidy(ledger: Ledger, keep: frozenset[str]) -> None:
+    """Remove what only older or unfinished loads needed; `keep` are the files of the dataset, relative to `data/`."""
     store = ledger.store
     if store.is_local:
         store.delete_folder(STAGING)

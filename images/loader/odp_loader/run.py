@@ -20,7 +20,7 @@ from odp_loader.partition import Partition
 from odp_loader.planning import Plan
 from odp_loader.prepare import dataset_schema, plan_load
 from odp_loader.progress import Observer, Progress, Result, Stage
-from odp_loader.publish import claim, publish
+from odp_loader.publish import claim, publish, tidy
 from odp_loader.receipt import FileReceipt, Receipt
 from odp_loader.reduce import reduce_partials
 from odp_loader.sink.folders import NULL
@@ -56,6 +56,7 @@ def run_load(load: Load, client: distributed.Client, *, observer: Observer | Non
     store = Store.open(sink.url, sink.storage)
     found = examine(store, of_load=load_hash(load), if_exists=sink.if_exists)
     if found.manifest is not None:
+        tidy(Ledger(store, found.manifest["id"]), frozenset(file["path"] for file in found.manifest["files"]))
         observer.note(f"{store.url} holds this load's dataset already, complete and verified; nothing was read")
         return _result(store, found.manifest, resumed=len(found.manifest["partitions"]))
     with claim(store, load_id(load_hash(load), found.generation)) as ledger:
