@@ -67,10 +67,10 @@ def test_refused(s3: S3Server, url: str, secrets: Path) -> None:
 
 @pytest.mark.parametrize(("name", "content"), [("a.parquet", TABLE), ("a.csv", b"x\n" + b"123456\n" * 2_000_000)])
 def test_a_connection_that_breaks_while_reading_is_worth_another_try(
-    s3: S3Server, url: str, name: str, content: pa.Table | bytes
+    s3: S3Server, url: str, tmp_path: Path, name: str, content: pa.Table | bytes
 ) -> None:
     put(s3, url, name, content)
-    with cutting_proxy(s3.endpoint) as proxy:
+    with cutting_proxy(s3.endpoint, tmp_path / "proxy") as proxy:
         storage = s3.storage(endpoint=proxy.endpoint)
         source = FilesSource(spec.FilesSource(url=url, storage=storage), schema=pa.schema([("x", pa.int64())]))
         rows = source.read(FileSlices((FileSlice(name),)))
