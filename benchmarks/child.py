@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
+
 from benchmarks.competitors import COMPETITORS
 from benchmarks.measure import CpuTimes, forget_peak, peak_bytes, resident_bytes
 from benchmarks.ours import ours

@@ -16,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from benchmarks.work import Contestant, Prepared, Ready, Work
 
 ENCODINGS = {

@@ -33,8 +33,15 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, help="how often everybody has a turn (default: 5)")
     parser.add_argument("--only", choices=SECTIONS, action="append", help="one section; may be given more than once")
     parser.add_argument("--output", type=Path, default=results.FILE, help="default: benchmarks/RESULTS.md")
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=120.0,
+        metavar="S",
+        help="wait so long for a quiet machine before a run (default: 120); 0: never",
+    )
     arguments = parser.parse_args()
-    settings = races.Settings(rows=arguments.rows, rounds=arguments.rounds)
+    settings = races.Settings(rows=arguments.rows, rounds=arguments.rounds, patience_s=arguments.patience)
     short = 0
     for name in arguments.only or SECTIONS:
         section = SECTIONS[name](settings)

@@ -1,5 +1,6 @@
 """The loader itself, as `odp-dask run` would call it: verification, ledger and manifest included."""
 
+import importlib
 import json
 import time
 from contextlib import contextmanager
@@ -40,8 +41,8 @@ def ours(work: Work) -> Prepared:
     load_spec = Load.model_validate(specification(work))
     with dask_cluster(work, _STREAMING) as pids:
         client = distributed.default_client()
-        client.run(_warm_loader)
-        _warm_loader()
+        client.run(_import_loader)
+        _import_loader()
 
         def load() -> None:
             watcher = _Watcher()
@@ -74,6 +75,6 @@ def partition_rows(manifest: dict[str, Any]) -> list[int]:
     return [partition["rowsRead"] for partition in manifest["partitions"]]
 
 
-def _warm_loader() -> None:
-    import odp_loader.sources.odp
-    import odp_loader.task  # noqa: F401
+def _import_loader() -> None:
+    for module in ("odp.dataset", "odp_loader.fleet", "odp_loader.sources.odp", "odp_loader.store.local", "odp_loader.task"):
+        importlib.import_module(module)

@@ -1,4 +1,4 @@
-"""The benchmark's tables are what they claim, its figures are computed right, and its single streams lose no row."""
+"""The benchmark's tables are what they claim, its figures are computed right, and its contestants lose no row."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+
 from benchmarks import results
 from benchmarks.race import Entry, Results, run
 from benchmarks.tables import BATCH_ROWS, SCHEMA, Shape, arrow_bytes, batches, table_file
@@ -69,11 +70,11 @@ def test_results_replace_their_own_section_only(tmp_path: Path) -> None:
     assert "| times the other | 1.25 | at least 1.30 | **short** |" in text
 
 
-def test_single_streams_bring_every_row(tmp_path: Path) -> None:
+def test_contestants_bring_every_row(tmp_path: Path) -> None:
     rows = 2 * BATCH_ROWS + 7
     table = table_file(rows, cache=tmp_path / "cache")
     with odp_server({table.stem: table}) as server:
-        for name in ("default stream", "tuned stream", "prefetching stream"):
+        for name in ("default stream", "tuned stream", "prefetching stream", "ours"):
             server.reset()
             work = Work(
                 base_url=server.url,
@@ -82,7 +83,8 @@ def test_single_streams_bring_every_row(tmp_path: Path) -> None:
                 server_pid=server.process.pid,
             )
             account = run(Entry(name, name, work))
-            assert account.rows == server.counters()["selects"]["rows"] == rows
+            assert account.rows == rows
+            assert server.counters()["selects"]["rows"] >= rows  # ours looks at the first ones before it plans
             assert 0 < account.seconds < 60
             assert account.driver_peak >= account.driver_base > 0
     assert not (tmp_path / "output").exists()

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from scipy.io import netcdf_file
+
 from tools.coads_table import COADS, GRIDS, PACKAGE_SHA256, VERSION, Column, Grid, parquet_bytes, tidy_table
 
 PROVENANCE = (COADS.parent / "README.md").read_text()
