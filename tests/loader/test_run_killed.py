@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from odp_loader import publish
-from odp_loader.errors import LoadError, OutputExists
+from odp_loader.errors import InvalidLoad, LoadError, OutputExists
 from odp_loader.run import run_load
 from odp_loader.spec import Load
 from tests.support.loads import load_of, rows_of, same_rows
@@ -160,11 +160,23 @@ def test_an_output_that_another_load_takes_over_is_not_published(server: OdpServ
     assert rows_of(url).num_rows == 1000
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_may_not_be_written_to_is_named(client: distributed.Client, tmp_path: Path):
-    tmp_path.chmod(0o500)
-    with pytest.raises(LoadError, match="may not be written"):
-        run_load(load_of({"synthetic": {"rows": 10}}, tmp_path / "out"), client)
+def test_a_file_in_the_place_of_the_output_is_named(client: distributed.Client, tmp_path: Path):
+    (tmp_path / "sst").write_text("notes")
+    with pytest.raises(InvalidLoad, match=r"/sst/tmp"):
+        run_load(load_of({"synthetic": {"rows": 10}}, tmp_path / "sst"), client)
+    assert (tmp_path / "sst").read_text() == "notes"
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="needs root on Linux, to mount a file system read-only")
+def test_a_folder_that_cannot_be_written_to_is_named(client: distributed.Client, tmp_path: Path):
+    fixed = tmp_path / "fixed"
+    fixed.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(fixed)], check=True)
+    try:
+        with pytest.raises(InvalidLoad, match="/fixed/out/tmp"):
+            run_load(load_of({"synthetic": {"rows": 10}}, fixed / "out"), client)
+    finally:
+        subprocess.run(["umount", str(fixed)], check=True)
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="needs root on Linux, to mount a small tmpfs")

@@ -188,7 +188,7 @@ def test_quantities_of_a_preset_are_read_and_written_as_kubernetes_does() -> Non
         "spec": {
             "workers": {"replicas": 20},
             "worker": {"cpu": "1.5", "memory": "16Gi", "threads": 32},
-            "loader": {"cpu": 0.25, "memory": "1000M"},
+            "loader": {"cpu": "0.25", "memory": "1000M"},
         },
     }
     spec = validate(OdpDaskPreset, Document(preset)).spec
@@ -204,7 +204,7 @@ def test_quantities_of_a_preset_are_read_and_written_as_kubernetes_does() -> Non
     ]
     worker = {"cpu": "two", "memory": "lots", "threads": 1}
     assert faults({"metadata": {"name": "x"}, "spec": {"workers": {"replicas": 1}, "worker": worker}}, OdpDaskPreset) == [
-        'spec.worker.cpu: "two" is not an amount of processor time; write 2, 0.5 or 500m',
+        'spec.worker.cpu: "two" is not an amount of processor time; write 2, 500m or "0.5" in quotes',
         'spec.worker.memory: "lots" is not a quantity of bytes; write 2Gi, 512Mi or a whole number of bytes',
     ]
 

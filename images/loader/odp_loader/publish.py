@@ -28,8 +28,10 @@ def claim(store: Store, load: str) -> Iterator[Ledger]:
         yield ledger
         return
     folder = store.local_path(f"{STAGING}/{load}")
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
+    with store.translated(STAGING):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w")
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -54,7 +56,8 @@ def publish(ledger: Ledger, manifest: Mapping[str, Any], files: Sequence[FileRec
         raise OutputExists(f"{store.url} was taken over by another load while this one ran; nothing was published")
     keep = frozenset(file.path for file in files)
     if store.is_local:
-        _swap_in(ledger, keep)
+        with store.translated(DATA):
+            _swap_in(ledger, keep)
     document = encode(manifest)
     store.write(MANIFEST, document)
     tidy(ledger, keep)

@@ -1,6 +1,5 @@
 """What a Dask worker does with a partition: read it as a stream, transform it, write its files, commit its receipt."""
 
-import os
 import shutil
 import tempfile
 import time
@@ -225,7 +224,8 @@ def scratch_folder(ledger: Ledger) -> Iterator[Path]:
             yield Path(folder)
         return
     scratch = ledger.store.local_path(ledger.staging).parent / "work" / uuid.uuid4().hex
-    scratch.mkdir(parents=True)
+    with ledger.store.translated(ledger.staging):
+        scratch.mkdir(parents=True)
     try:
         yield scratch
     finally:
@@ -239,8 +239,9 @@ def put_in_place(ledger: Ledger, scratch: Path, files: tuple[FileReceipt, ...]) 
             ledger.store.upload(scratch / file.path, f"{DATA}/{file.path}")
             continue
         target = ledger.store.local_path(f"{ledger.staging}/{file.path}")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(scratch / file.path, target)  # noqa: PTH105 # Path.replace is the same call
+        with ledger.store.translated(DATA):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (scratch / file.path).replace(target)
 
 
 def table_to_bytes(table: pa.Table) -> bytes:

@@ -11,20 +11,34 @@ from pydantic_core import ErrorDetails
 
 from odp_dask_operator.spec import meta, shape
 from odp_dask_operator.spec.document import Document
+from odp_dask_operator.spec.job import PREFIX_PATTERN, PRESET_NAME_PATTERN
 from odp_dask_operator.spec.path import Path, format_path
+from odp_dask_operator.spec.pod import ENV_NAME_PATTERN, SIZE_PATTERN, VOLUME_NAME_PATTERN
 from odp_loader.errors import InvalidLoad
 from odp_loader.spec import Model
+from odp_loader.spec.load import MODULE_PATTERN
 from odp_loader.spec.model import parse_quantity
+from odp_loader.spec.source import DATASET_PATTERN
+from odp_loader.spec.transform import FUNCTION_PATTERN
 
 SomeModel = TypeVar("SomeModel", bound=Model)
 
-_PATTERNS = {
-    meta.JOB_NAME_PATTERN: "lower-case letters, digits and '-', a letter first, no '-' last",
-    meta.OBJECT_NAME_PATTERN: "lower-case letters, digits, '-' and '.', a letter or digit first and last",
-    meta.KEY_PATTERN: "letters, digits, '-', '_' and '.'",
-    meta.LABEL_KEY_PATTERN: "letters, digits, '-', '_' and '.', perhaps after a domain and '/', such as example.com/team",
-    meta.LABEL_VALUE_PATTERN: "letters, digits, '-', '_' and '.', a letter or digit first and last",
+PATTERNS: Mapping[str, str] = {
+    meta.JOB_NAME_PATTERN: "use lower-case letters, digits and '-', a letter first, no '-' last",
+    meta.OBJECT_NAME_PATTERN: "use lower-case letters, digits, '-' and '.', a letter or digit first and last",
+    meta.KEY_PATTERN: "use letters, digits, '-', '_' and '.'",
+    meta.LABEL_KEY_PATTERN: "use letters, digits, '-', '_' and '.', perhaps after a domain and '/', such as example.com/team",
+    meta.LABEL_VALUE_PATTERN: "use letters, digits, '-', '_' and '.', a letter or digit first and last",
+    PRESET_NAME_PATTERN: "write the name of a preset such as small, medium or large, or auto",
+    PREFIX_PATTERN: "begin with '/', such as /user/ada/",
+    ENV_NAME_PATTERN: "use letters, digits, '-', '_' and '.', no digit first",
+    SIZE_PATTERN: "write a quantity such as 10Gi or 512Mi",
+    VOLUME_NAME_PATTERN: "use lower-case letters, digits and '-', a letter or digit first and last",
+    DATASET_PATTERN: "write the dataset's UUID, as the platform's catalog shows it",
+    MODULE_PATTERN: "write a module's name such as package.module",
+    FUNCTION_PATTERN: "write package.module:function",
 }
+"""What to write instead of a text that does not match."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +121,7 @@ def _message(model: type[Model], path: Path, detail: ErrorDetails) -> str:
         return f"{_show(given)} is not one of {', '.join(known)}" + (f'; did you mean "{close}"?' if close else "")
     if kind in _TYPES:
         return _TYPES[kind](given)
-    obscure = kind == "string_pattern_mismatch" and context["pattern"] not in _PATTERNS
-    return _bound(given, detail) + (_documentation(model, path) if obscure else "")
+    return _bound(given, detail)
 
 
 def _documentation(model: type[Model], path: Path) -> str:
@@ -139,8 +152,7 @@ def _bound(given: Any, detail: ErrorDetails) -> str:
         case "too_long":
             return f"has more than {context['max_length']} entries; that is the most"
         case "string_pattern_mismatch":
-            allowed = _PATTERNS.get(context["pattern"])
-            return f"{_show(given)} is not allowed; {'use ' + allowed if allowed else 'it must match ' + context['pattern']}"
+            return f"{_show(given)} is not allowed; {PATTERNS[context['pattern']]}"
         case _:
             return f"{_show(given)}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
 

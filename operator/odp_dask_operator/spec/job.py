@@ -21,6 +21,8 @@ from odp_dask_operator.spec.status import JobStatus
 from odp_loader.spec import Load, Model, Script
 
 Seconds = Annotated[int, Field(ge=1, le=2**31 - 1)]
+PRESET_NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+PREFIX_PATTERN = r"^/.*$"
 AUTO = "auto"
 """The `scale` that is chosen from the table's statistics."""
 
@@ -72,7 +74,7 @@ class Dashboard(Model):
     """The Service in front of it."""
     ingress: DashboardIngress | None = None
     """An Ingress in front of it; none by default."""
-    jupyter_hub_prefix: str | None = Field(default=None, max_length=1024, pattern=r"^/.*$")
+    jupyter_hub_prefix: str | None = Field(default=None, max_length=1024, pattern=PREFIX_PATTERN)
     """A JupyterHub user's prefix such as /user/ada/; status.dashboardURL then goes through that server's proxy."""
 
 
@@ -88,7 +90,7 @@ class KeepCluster(StrEnum):
 class JobSpec(Model):
     """What to run and how big. Immutable, except for suspend, backoffLimit, the deadlines and the ttl."""
 
-    scale: str = Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    scale: str = Field(min_length=1, max_length=253, pattern=PRESET_NAME_PATTERN)
     """Name of a preset: small, medium, large or one of your own; `auto` chooses by the table's statistics."""
     workers: Workers | None = None
     """How many workers, instead of the preset's number and within its limits."""

@@ -9,8 +9,11 @@ from odp_dask_operator.spec.meta import Key, LabelKey, LabelValue, ObjectName
 from odp_loader.spec import Model
 from odp_loader.spec.model import OneOf
 
+ENV_NAME_PATTERN = r"^[-._a-zA-Z][-._a-zA-Z0-9]*$"
+VOLUME_NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+SIZE_PATTERN = r"^[0-9]{1,16}(\.[0-9]{1,9})?([kMGT]|[KMGT]i)?$"
 FilePath = Annotated[str, Field(min_length=1, max_length=4096)]
-EnvName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z][-._a-zA-Z0-9]*$")]
+EnvName = Annotated[str, Field(min_length=1, max_length=253, pattern=ENV_NAME_PATTERN)]
 API_KEY_VARIABLE = "ODP_API_KEY"
 
 
@@ -147,14 +150,14 @@ class EmptyDirVolume(Model):
 
     medium: EmptyDirMedium = EmptyDirMedium.DISK
     """What it is kept on."""
-    size_limit: str | None = Field(default=None, max_length=64, pattern=r"^[0-9]+(\.[0-9]+)?([kMGT]i?|Ki)?$")
+    size_limit: str | None = Field(default=None, max_length=64, pattern=SIZE_PATTERN)
     """A quantity such as 10Gi; a pod that writes more is evicted."""
 
 
 class Volume(Model):
     """A named volume of exactly one kind. Folders of a node are not offered: the restricted Pod Security standard refuses them."""
 
-    name: str = Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    name: str = Field(min_length=1, max_length=63, pattern=VOLUME_NAME_PATTERN)
     """The name that volumeMounts refer to."""
     config_map: ConfigMapVolume | None = None
     """A ConfigMap as files."""

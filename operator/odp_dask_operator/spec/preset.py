@@ -51,7 +51,7 @@ class Resources(Model):
     """What a pod gets; request and limit are the same."""
 
     cpu: CpuQuantity
-    """Processor time: 2, 0.5 or 500m."""
+    """Processor time: 2, 500m or "0.5" in quotes."""
     memory: MemoryQuantity
     """Memory: 4Gi or 512Mi."""
 

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer
 from odp_loader.spec.model import parse_quantity
 
 _BINARY = ("Ti", 2**40), ("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10)
-_CPU = re.compile(r"(?:(?P<milli>\d+)m|(?P<cores>\d+)(?:\.(?P<part>\d{1,3}))?)")
+_CPU = re.compile(r"(?:(?P<milli>[0-9]{1,9})m|(?P<cores>[0-9]{1,9})(?:\.(?P<part>[0-9]{1,3}))?)")
 
 
 def format_bytes_quantity(size_bytes: int) -> str:
@@ -19,7 +19,8 @@ def format_bytes_quantity(size_bytes: int) -> str:
     return str(size_bytes)
 
 
-def _memory(value: object) -> int:
+def parse_memory(value: object) -> int:
+    """Bytes from `2Gi`, `512Mi` or a whole number. Raises ValueError for anything else."""
     size = parse_quantity(value)
     if not isinstance(size, int) or isinstance(size, bool):
         raise ValueError("is not a quantity of bytes; write 2Gi, 512Mi or a whole number of bytes")
@@ -27,12 +28,12 @@ def _memory(value: object) -> int:
 
 
 def parse_cpu(value: object) -> int:
-    """Thousandths of a core from `2`, `0.5`, `"1.5"` or `"500m"`. Raises ValueError for anything else."""
-    if isinstance(value, (int, float, str)) and not isinstance(value, bool) and (found := _CPU.fullmatch(str(value))):
+    """Thousandths of a core from `2`, `"1.5"` or `"500m"`; a custom resource holds integers or text. Raises ValueError for anything else."""
+    if isinstance(value, (int, str)) and not isinstance(value, bool) and (found := _CPU.fullmatch(str(value))):
         if found["milli"]:
             return int(found["milli"])
         return int(found["cores"]) * 1000 + int((found["part"] or "0").ljust(3, "0"))
-    raise ValueError("is not an amount of processor time; write 2, 0.5 or 500m")
+    raise ValueError('is not an amount of processor time; write 2, 500m or "0.5" in quotes')
 
 
 def format_cpu(millicores: int) -> str:
@@ -40,8 +41,8 @@ def format_cpu(millicores: int) -> str:
     return f"{millicores}m" if millicores % 1000 else str(millicores // 1000)
 
 
-MemoryQuantity = Annotated[int, BeforeValidator(_memory), PlainSerializer(format_bytes_quantity), Field(ge=2**20, le=2**50)]
+MemoryQuantity = Annotated[int, Field(ge=2**20, le=2**50), BeforeValidator(parse_memory), PlainSerializer(format_bytes_quantity)]
 """Bytes; read from and written as a Kubernetes quantity."""
 
-CpuQuantity = Annotated[int, BeforeValidator(parse_cpu), PlainSerializer(format_cpu), Field(ge=1, le=1_000_000)]
+CpuQuantity = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(parse_cpu), PlainSerializer(format_cpu)]
 """Thousandths of a core; read from and written as a Kubernetes quantity."""

@@ -10,6 +10,8 @@ from odp_loader.spec.sink import Sink
 from odp_loader.spec.source import Source
 from odp_loader.spec.transform import Transform
 
+MODULE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_.]*$"
+
 
 class Verify(StrEnum):
     """What a difference between rows expected, read and written means."""
@@ -58,7 +60,7 @@ class Script(Model):
 
     config_map: ScriptConfigMap | None = None
     """Where the program is."""
-    module: str | None = Field(default=None, max_length=512, pattern=r"^[A-Za-z_][\w.]*$")
+    module: str | None = Field(default=None, max_length=512, pattern=MODULE_PATTERN)
     """A module of the image, run as `python -m` would."""
     args: Annotated[tuple[Annotated[str, Field(max_length=4096)], ...], Field(max_length=256)] = ()
     """Its arguments."""

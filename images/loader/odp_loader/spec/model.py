@@ -7,7 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from pydantic.alias_generators import to_camel
 
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
-_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*([kMGT]i?|Ki)?\Z")
+_QUANTITY = re.compile(r"([0-9]{1,16}(?:\.[0-9]{1,9})?)([kMGT]|[KMGT]i)?")
 
 
 class Model(BaseModel):
@@ -24,7 +24,7 @@ class Model(BaseModel):
 
 def parse_quantity(value: object) -> object:
     """Turn a Kubernetes quantity of bytes such as `128Mi` into bytes; anything else is returned for pydantic to judge."""
-    if isinstance(value, str) and (found := _QUANTITY.match(value.strip())):
+    if isinstance(value, str) and (found := _QUANTITY.fullmatch(value)):
         return int(float(found[1]) * _UNITS[found[2] or ""])
     return value
 

@@ -8,6 +8,7 @@ from pydantic import Field
 from odp_loader.spec.model import ColumnName, Expression, Model, OneOf, Url
 from odp_loader.spec.storage import Storage
 
+DATASET_PATTERN = r"^[A-Za-z0-9._-]+$"
 Scalar = bool | int | float | str
 Columns = Annotated[tuple[ColumnName, ...], Field(min_length=1, max_length=1024)]
 
@@ -15,7 +16,7 @@ Columns = Annotated[tuple[ColumnName, ...], Field(min_length=1, max_length=1024)
 class OdpSource(Model):
     """A table of the Ocean Data Platform."""
 
-    dataset: str = Field(min_length=1, max_length=256, pattern=r"^[A-Za-z0-9._-]+$")
+    dataset: str = Field(min_length=1, max_length=256, pattern=DATASET_PATTERN)
     """The dataset's UUID, as the platform's catalog shows it."""
     filter: Expression | None = None
     """Rows to read, in ODP's own filter language; evaluated by the server. Values go into `vars` and are named `$name` here.

@@ -7,6 +7,8 @@ from pydantic import Field
 
 from odp_loader.spec.model import ColumnName, Expression, Model
 
+FUNCTION_PATTERN = r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_.]*$"
+
 
 class AggregateFunction(StrEnum):
     """How a column of a group becomes one value; nulls are left out."""
@@ -37,7 +39,7 @@ class Transform(Model):
     """Rows to keep."""
     derive: Annotated[dict[ColumnName, Expression], Field(max_length=256)] = Field(default_factory=dict)
     """New columns by name, each an expression over the source's columns and the ones derived before it."""
-    map: str | None = Field(default=None, max_length=512, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")
+    map: str | None = Field(default=None, max_length=512, pattern=FUNCTION_PATTERN)
     """`package.module:function`, from a pandas.DataFrame to a pandas.DataFrame, for each chunk of at most 120 000 rows.
     Its first result fixes the columns and types of all others."""
     aggregate: Aggregate | None = None
