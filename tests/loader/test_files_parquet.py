@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from odp_loader import spec
@@ -362,6 +362,7 @@ class TestStatistics:
 
 
 class TestDivision:
+    @settings(deadline=None)
     @given(
         sizes=st.lists(st.lists(st.integers(0, 1000), max_size=5), max_size=12),
         target=st.integers(1, 3000),
@@ -369,8 +370,7 @@ class TestDivision:
     )
     def test_every_piece_exactly_once(self, sizes: list[list[int]], target: int, maximum: int) -> None:
         pieces = [Piece(f"{file}", group, rows, rows * 8) for file, groups in enumerate(sizes) for group, rows in enumerate(groups)]
-        settings = Partitions.model_construct(target_bytes=target, maximum=maximum)
-        cut = divide(pieces, settings, rows_known=True)
+        cut = divide(pieces, Partitions.model_construct(target_bytes=target, maximum=maximum), rows_known=True)
         assert len(cut.partitions) <= maximum
         assert [partition.index for partition in cut.partitions] == list(range(len(cut.partitions)))
         covered = [
