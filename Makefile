@@ -37,6 +37,9 @@ format: install  ## rewrite the code as `make check` wants it, and the generated
 bench: install  ## measure the speed claims; writes benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/loader.py $(ARGS)
 
+tools: ## build the servers that tests use, from their pinned Go modules, into .cache/bin
+	go build -C tools/versitygw -o ../../.cache/bin/ github.com/versity/versitygw/cmd/versitygw
+
 lock: install  ## resolve all three lock files anew
 	$(BIN)/python tools/lock.py
 

@@ -77,13 +77,14 @@ class _Run:
         self.gauge = Gauge(self.observer, started=self.started)
 
     def carry_out(self, found: Found, *, report: bool) -> Result:
-        source = open_source(self.load.source)
         self.gauge.show(stage=Stage.PLANNING)
-        plan = self.plan(source, found)
+        earlier = None if found.plan is None else Plan.from_json(found.plan)
+        source = open_source(self.load.source, schema=None if earlier is None else read_schema(earlier.schema))
+        plan = earlier or self.plan(source, generation=found.generation)
         context = Context(self.load, self.ledger.id, schema=plan.schema, output=plan.output, pushed_down=plan.pushed_down)
         schema = dataset_schema(self.load, read_schema(plan.output))
         partitions = {partition.index: partition for partition in plan.partitions}
-        if found.plan is not None:
+        if earlier is not None:
             self.receipts = self.earlier_receipts(partitions)
         resumed = len(self.receipts)
         self.gauge.show(stage=Stage.LOADING, partitions_total=len(partitions), rows_expected=plan.expected)
@@ -118,11 +119,9 @@ class _Run:
         """How many partitions may be in flight."""
         return self.load.source.odp.streams if self.load.source.odp is not None else _DEFAULT_STREAMS
 
-    def plan(self, source: Source, found: Found) -> Plan:
-        """Go on with the plan that is there, or make one and write it before anything else."""
-        if found.plan is not None:
-            return Plan.from_json(found.plan)
-        plan = plan_load(self.load, source, load_id=self.ledger.id, load_hash=load_hash(self.load), generation=found.generation)
+    def plan(self, source: Source, *, generation: int) -> Plan:
+        """Make the plan and write it, before anything else is written."""
+        plan = plan_load(self.load, source, load_id=self.ledger.id, load_hash=load_hash(self.load), generation=generation)
         for sentence in plan.notes:
             self.observer.note(sentence)
         self.ledger.begin(plan)

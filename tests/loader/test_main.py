@@ -1,0 +1,153 @@
+"""The loader as its pod runs it: found by environment, watched by HTTP, judged by exit status and last words."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import distributed
+import pytest
+import requests
+
+from odp_loader.__main__ import termination_message
+from odp_loader.errors import InvalidLoad
+from odp_loader.progress import Result
+from tests.support.odp_server import API_KEY, OdpServer, odp_server
+
+COADS = Path(__file__).parent.parent / "data" / "coads.parquet"
+DEADLINE_S = 120
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[OdpServer]:
+    with odp_server({"coads": COADS}, "--batch-rows", "4096") as running:
+        yield running
+
+
+class Loader:
+    """Starts the loader against the shared cluster."""
+
+    def __init__(self, client: distributed.Client, folder: Path) -> None:
+        self.address = client.scheduler.address
+        self.folder = folder
+        self.last_words = folder / "termination-log"
+
+    def start(self, job: Mapping[str, Any], *flags: str, key: str = API_KEY) -> subprocess.Popen[str]:
+        path = self.folder / "job.json"
+        path.write_text(json.dumps(job))
+        command = [sys.executable, "-m", "odp_loader", str(path), "--termination-log", str(self.last_words), *flags]
+        environment = {**os.environ, "DASK_SCHEDULER_ADDRESS": self.address, "ODP_API_KEY": key}
+        return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+
+    def run(self, job: Mapping[str, Any], *, key: str = API_KEY) -> tuple[int, dict[str, Any]]:
+        with self.start(job, "--port", "0", key=key) as process:
+            _, log = process.communicate(timeout=DEADLINE_S)
+        assert key not in log
+        return process.returncode, json.loads(self.last_words.read_bytes())
+
+
+@pytest.fixture
+def loader(client: distributed.Client, tmp_path: Path) -> Loader:
+    return Loader(client, tmp_path)
+
+
+def load(server: OdpServer, url: Path, **fields: Any) -> dict[str, Any]:
+    odp = {"dataset": server.table_id("coads"), "baseURL": server.url, **fields}
+    return {"load": {"source": {"odp": odp}, "sink": {"parquet": {"url": str(url)}}}}
+
+
+def test_a_load_ends_with_0_and_its_result(server: OdpServer, loader: Loader, tmp_path: Path):
+    status, words = loader.run(load(server, tmp_path / "out"))
+    assert (status, words["reason"]) == (0, "LoadVerified")
+    assert (words["result"]["rows_written"], words["result"]["rows_expected"]) == (194400, 194400)
+    assert words["result"]["data_url"] == str(tmp_path / "out" / "data")
+    assert (tmp_path / "out" / "report.html").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "status", "reason"),
+    [
+        ({"dataset": "nowhere"}, API_KEY, 2, "InvalidLoad"),
+        ({"filter": "sst >"}, API_KEY, 2, "InvalidLoad"),
+        ({}, "a-wrong-key-of-mine", 3, "CredentialsRefused"),
+    ],
+)
+def test_a_failure_has_its_exit_status_and_reason(
+    server: OdpServer, loader: Loader, tmp_path: Path, change: dict[str, str], key: str, status: int, reason: str
+):
+    code, words = loader.run(load(server, tmp_path / "out", **change), key=key)
+    assert (code, words["reason"]) == (status, reason)
+    assert words["message"]
+
+
+def test_an_output_that_exists_and_code_that_raises(loader: Loader, tmp_path: Path):
+    source = {"synthetic": {"rows": 10}}
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "x.txt").write_text("mine")
+    assert loader.run({"load": {"source": source, "sink": {"parquet": {"url": str(tmp_path)}}}})[0] == 5
+    transform = {"map": "json:dumps"}
+    code, words = loader.run(
+        {"load": {"source": source, "transform": transform, "sink": {"parquet": {"url": str(tmp_path / "o")}}}}
+    )
+    assert (code, words["reason"]) == (6, "UserCodeFailed")
+
+
+def test_a_file_that_describes_nothing(loader: Loader):
+    code, words = loader.run({"neither": 1})
+    assert (code, words["reason"]) == (2, "InvalidLoad")
+
+
+def test_progress_is_served_while_it_loads(server: OdpServer, loader: Loader, tmp_path: Path, unused_tcp_port: int):
+    server.settings(bytes_per_s=4_000_000)
+    job = load(server, tmp_path / "out")
+    job["load"]["partitions"] = {"targetBytes": "1Mi"}
+    seen: list[dict[str, Any]] = []
+    with loader.start(job, "--port", str(unused_tcp_port)) as process:
+        end = time.monotonic() + DEADLINE_S
+        while process.poll() is None:
+            assert time.monotonic() < end
+            try:
+                seen.append(requests.get(f"http://127.0.0.1:{unused_tcp_port}/progress", timeout=5).json())
+                metrics = requests.get(f"http://127.0.0.1:{unused_tcp_port}/metrics", timeout=5).text
+            except requests.ConnectionError:
+                time.sleep(0.05)
+        process.communicate()
+    server.reset()
+    assert process.returncode == 0
+    rows = [each["rows"] for each in seen]
+    assert rows == sorted(rows)
+    assert 0 < max(each["partitions"]["done"] for each in seen) <= seen[-1]["partitions"]["total"] == 12
+    assert "odp_load_rows" in metrics
+
+
+def test_a_script_runs_unchanged_and_its_status_is_the_jobs(loader: Loader, tmp_path: Path):
+    folder = tmp_path / "config-maps" / "code"
+    folder.mkdir(parents=True)
+    (folder / "main.py").write_text(
+        "import sys\nfrom dask.distributed import Client\nsys.exit(Client().submit(sum, [3, 4]).result())\n"
+    )
+    job = {"script": {"configMap": {"name": "code", "key": "main.py"}}}
+    with loader.start(job, "--config-maps", str(folder.parent)) as process:
+        process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 7
+
+
+def test_last_words_fit_into_a_termination_message():
+    long = "x" * 100_000
+    assert len(termination_message(error=InvalidLoad(long))) <= 4096
+    result = Result(1, 1, 0, 1, 1, 1, "s3://" + long, "s3://" + long, "0" * 64, 1.0, 1, 0)
+    assert len(termination_message(result=result)) <= 4096
+    assert json.loads(termination_message(result=result))["reason"] == "LoadVerified"
+
+
+@pytest.fixture
+def unused_tcp_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
