@@ -28,7 +28,7 @@ def parse_memory(value: object) -> int:
 
 
 def parse_cpu(value: object) -> int:
-    """Thousandths of a core from `2`, `"1.5"` or `"500m"`; a custom resource holds integers or text. Raises ValueError for anything else."""
+    """Thousandths of a core from `2`, `"1.5"` or `"500m"`: a custom resource holds integers or text. Raises ValueError."""
     if isinstance(value, (int, str)) and not isinstance(value, bool) and (found := _CPU.fullmatch(str(value))):
         if found["milli"]:
             return int(found["milli"])
