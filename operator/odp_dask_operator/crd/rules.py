@@ -33,6 +33,8 @@ def _rule(rule: str, message: str, **more: str) -> Rule:
 
 def _exactly_one(names: Iterable[str]) -> Rule:
     names = list(names)
+    if len(names) == 1:
+        return _rule(f"has(self.{names[0]})", f"set {names[0]}, which is the only kind so far")
     given = ", ".join(f"has(self.{name})" for name in names)
     return _rule(f"[{given}].filter(x, x).size() == 1", f"set exactly one of {', '.join(names)}, and leave the others out")
 

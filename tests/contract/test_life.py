@@ -1,0 +1,150 @@
+"""The whole life of a job against a real API server: the operator runs as a process, the test is controllers and nodes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.apiserver import ApiServer, until
+from tests.support.by_hand import ByHand
+from tests.support.fake_controllers import LAST_WORD
+from tests.support.jobs import load_job
+from tests.support.kstatus import kstatus
+from tests.support.operator_process import OperatorProcess, operator
+
+from odp_dask_operator.presets import BUILT_IN
+
+CHILDREN = {"Job", "Service", "NetworkPolicy", "ConfigMap", "Secret", "DaskCluster"}
+KEPT = {"Job", "Pod", "ConfigMap"}
+"""Of a job that has ended, until it is deleted: logs and what was asked for."""
+
+
+@pytest.fixture(scope="module")
+def system(server: ApiServer) -> Iterator[str]:
+    """The operator's own namespace, with the presets that the chart puts there."""
+    with server.namespace() as name:
+        for preset in BUILT_IN.values():
+            raw = preset.model_dump(mode="json", by_alias=True, exclude_none=True)
+            ByHand(server, name).create({**raw, "metadata": {"name": raw["metadata"]["name"]}})
+        yield name
+
+
+@pytest.fixture(scope="module")
+def running(server: ApiServer, system: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
+    """One operator for all namespaces."""
+    folder = tmp_path_factory.mktemp("operator")
+    with operator(server.kubeconfig, folder, operator_namespace=system, namespaces=()) as process:
+        yield process
+        assert process.process.poll() is None, process.log.read_text()[-3000:]
+        assert "Traceback" not in process.log.read_text()
+
+
+@pytest.fixture
+def hand(server: ApiServer, namespace: str, running: OperatorProcess) -> ByHand:
+    return ByHand(server, namespace)
+
+
+def conditions(status: dict[str, Any]) -> dict[str, str]:
+    return {condition["type"]: condition["status"] for condition in status["conditions"]}
+
+
+def starts(hand: ByHand, name: str = "sst", **spec: Any) -> str:
+    """A new job gets as far as a loader that runs; returns the name of its pod."""
+    hand.create(load_job(name, **spec))
+    hand.dask_builds()
+    pod = hand.loader_runs()
+    hand.is_at(name, "Running", "Loading")
+    return pod
+
+
+def is_gone(hand: ByHand, name: str) -> bool:
+    hand.collect()
+    return hand.get("OdpDaskJob", name) is None and hand.of_jobs() == set()
+
+
+def test_a_job_becomes_a_cluster_a_load_and_a_result_and_leaves_nothing(hand: ByHand) -> None:
+    hand.create(load_job("sst"))
+    until(lambda: hand.of_jobs() == CHILDREN, "all children are there")
+    job = hand.job("sst")
+    assert kstatus(job) == "InProgress"
+    assert not {"finalizers", "annotations"} & job["metadata"].keys()
+    hand.dask_builds()
+    pod = hand.loader_runs()
+    hand.is_at("sst", "Running", "Loading")
+    assert hand.status("sst")["workers"] == {"desired": 1, "ready": 1}
+
+    hand.loader_ends(pod, 0, LAST_WORD)
+    hand.is_at("sst", "Succeeded", "LoadVerified")
+    until(lambda: hand.collect() or hand.of_jobs() == KEPT, "the cluster is given back")  # type: ignore[func-returns-value]
+    status = hand.status("sst")
+    assert status["result"]["rows"] == LAST_WORD["result"]["rows_written"]  # type: ignore[index]
+    assert conditions(status) == {
+        "Ready": "True",
+        "Reconciling": "False",
+        "Stalled": "False",
+        "ClusterReady": "False",
+        "Suspended": "False",
+        "Complete": "True",
+        "Failed": "False",
+    }
+    assert kstatus(hand.job("sst")) == "Current"
+    assert {event["reason"] for event in hand.all("Event")} == {"Accepted", "LoadVerified"}
+    assert not {"finalizers", "annotations"} & hand.job("sst")["metadata"].keys()
+    hand.delete("OdpDaskJob", "sst")
+    until(lambda: is_gone(hand, "sst"), "nothing is left")
+
+
+def test_a_load_that_fails_says_why_and_gives_its_cluster_back(hand: ByHand, running: OperatorProcess) -> None:
+    pod = starts(hand)
+    hand.loader_ends(pod, 2, {"reason": "InvalidLoad", "message": "there is no column depht"})
+    hand.is_at("sst", "Failed", "InvalidLoad")
+    assert hand.status("sst")["message"] == "there is no column depht"
+    until(lambda: hand.collect() or hand.of_jobs() == KEPT, "the cluster is given back")  # type: ignore[func-returns-value]
+    assert kstatus(hand.job("sst")) == "Failed"
+    assert running.metric('odp_dask_job_failures_total{reason="InvalidLoad"}') >= 1
+
+
+def test_a_suspended_job_gives_everything_back_and_goes_on_when_resumed(hand: ByHand) -> None:
+    starts(hand)
+    first = hand.only("Secret")["metadata"]["name"]
+    hand.patch("OdpDaskJob", "sst", {"spec": {"suspend": True}})
+    hand.is_at("sst", "Suspended", "Suspended", meanwhile=hand.collect)
+    assert hand.of_jobs() == {"ConfigMap"}
+    assert kstatus(hand.job("sst")) == "Current"
+    assert "startTime" not in hand.status("sst")
+
+    hand.patch("OdpDaskJob", "sst", {"spec": {"suspend": False}})
+    until(lambda: hand.of_jobs() == CHILDREN, "all children are there again")
+    assert hand.only("Secret")["metadata"]["name"] != first
+    hand.dask_builds()
+    pod = hand.loader_runs()
+    hand.is_at("sst", "Running", "Loading")
+    hand.loader_ends(pod, 0, LAST_WORD)
+    hand.is_at("sst", "Succeeded")
+
+
+def test_a_job_that_is_deleted_in_mid_run_leaves_nothing(hand: ByHand) -> None:
+    starts(hand)
+    hand.delete("OdpDaskJob", "sst")
+    until(lambda: is_gone(hand, "sst"), "nothing is left")
+
+
+def test_a_name_that_is_taken_ends_the_job_and_nothing_is_touched(hand: ByHand) -> None:
+    spec = {"ports": [{"port": 80}]}
+    there = hand.create({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "sst-dashboard"}, "spec": spec})
+    hand.create(load_job("sst"))
+    hand.is_at("sst", "Failed", "NameConflict", meanwhile=hand.collect)
+    assert "Service sst-dashboard" in hand.status("sst")["message"]
+    until(lambda: hand.collect() or hand.of_jobs() <= {"ConfigMap"}, "what was made is gone")  # type: ignore[func-returns-value]
+    assert hand.get("Service", "sst-dashboard") == there
+
+
+def test_a_missing_preset_is_waited_for(hand: ByHand) -> None:
+    hand.create(load_job("sst", scale="tiny"))
+    hand.is_at("sst", "Pending", "PresetNotFound")
+    assert hand.of_jobs() == set()
+    raw = BUILT_IN["small"].model_dump(mode="json", by_alias=True, exclude_none=True)
+    hand.create({**raw, "metadata": {"name": "tiny"}})
+    until(lambda: hand.of_jobs() == CHILDREN, "the job goes on")
+    assert hand.status("sst")["preset"]["namespace"] == hand.namespace

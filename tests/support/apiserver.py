@@ -1,0 +1,270 @@
+"""A real kube-apiserver with its etcd, without a kubelet: what a test creates stays as it is until the test changes it."""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import dask_kubernetes
+import pytest
+import urllib3
+import yaml
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from kubernetes import client, config
+
+ROOT = Path(__file__).parents[2]
+CRDS = ROOT / "charts/odp-dask-operator/files/crds"
+DASK_CRDS = Path(dask_kubernetes.__file__).parent / "operator/deployment/helm/dask-kubernetes-operator/crds"
+MODULE = ROOT / "tools/kube-apiserver"
+PROGRAMS = {
+    "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
+    "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
+    "etcd": "go.etcd.io/etcd/server/v3",
+}
+_JSON = "application/json"
+HOW = (
+    "set KUBEBUILDER_ASSETS to a folder with kube-apiserver and etcd, or KUBECONFIG_CONTRACT to the kubeconfig of a test cluster,"
+    " or install Go 1.26, which builds them once (some minutes)"
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the API server said."""
+
+    status: int
+    body: dict[str, Any]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def causes(self) -> list[tuple[str, str]]:
+        """Of a refusal: each field and its sentence."""
+        found = self.body.get("details", {}).get("causes", [])
+        named = [(cause["field"], cause["message"]) for cause in found if cause.get("field", "<nil>") != "<nil>"]
+        return named or [("", self.body.get("message", ""))]
+
+
+@dataclass(frozen=True)
+class ApiServer:
+    """A running API server and the right to do anything there; `api` is a client for it."""
+
+    kubeconfig: Path
+    url: str = field(init=False)
+    api: client.ApiClient = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        api = config.new_client_from_config(config_file=str(self.kubeconfig), persist_config=False)
+        object.__setattr__(self, "api", api)
+        object.__setattr__(self, "url", api.configuration.host)
+
+    def request(
+        self, method: str, path: str, body: Any = None, *, content_type: str = _JSON, accept: str = _JSON, **query: Any
+    ) -> Answer:
+        """One request, told as it is: a refusal is an answer, not an exception."""
+        headers = {"Content-Type": content_type, "Accept": accept}
+        headers |= {setting["key"]: setting["value"] for setting in self.api.configuration.auth_settings().values()}
+        content = None if body is None else json.dumps(body).encode()
+        address = f"{self.url}{path}?{urlencode(query)}"
+        response = self.api.rest_client.pool_manager.request(
+            method, address, body=content, headers=headers, timeout=30, retries=False
+        )
+        document = json.loads(response.data) if response.headers.get("Content-Type") == _JSON else {}
+        return Answer(response.status, document, tuple(response.headers.getlist("Warning")))
+
+    def apply(self, thing: dict[str, Any], path: str, **query: Any) -> Answer:
+        """Server-side apply, as kubectl does it."""
+        return self.request("PATCH", path, thing, content_type="application/apply-patch+yaml", **query)
+
+    def install_crds(self, *folders: Path) -> None:
+        """Ours and those of the Dask operator, and wait until they are served."""
+        for file in sorted(file for folder in folders or (CRDS, DASK_CRDS) for file in folder.glob("*.yaml")):
+            definition = yaml.safe_load(file.read_text())
+            path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{definition['metadata']['name']}"
+            applied = self.apply(definition, path, fieldManager="test", force=True)
+            assert applied.status in (200, 201), applied.body["message"]
+            kinds = definition["spec"]["names"]["plural"]
+            served = f"/apis/{definition['spec']['group']}/{definition['spec']['versions'][0]['name']}/{kinds}"
+            until(lambda served=served: self.request("GET", served).status == 200, f"{kinds} are served")
+
+    @contextmanager
+    def namespace(self) -> Iterator[str]:
+        """A namespace of a test's own."""
+        name = f"test-{uuid.uuid4().hex[:10]}"
+        made = self.request("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        assert made.status == 201, made.body
+        try:
+            yield name
+        finally:
+            self.request("DELETE", f"/api/v1/namespaces/{name}", {})
+
+
+def until(condition: Callable[[], bool], what: str, *, seconds: float = 30) -> None:
+    """Wait for a condition; the test fails when it does not come true."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"after {seconds:.0f} s it is not true that {what}"
+        time.sleep(0.02)
+
+
+@contextmanager
+def api_server(folder: Path, *, controllers: Sequence[str] = ()) -> Iterator[ApiServer]:
+    """The one that KUBECONFIG_CONTRACT names, else one of our own that keeps everything below `folder`.
+
+    `controllers` are those of kube-controller-manager that run beside it, such as garbage-collector-controller.
+    Skips when there is no program for it.
+    """
+    if given := os.environ.get("KUBECONFIG_CONTRACT"):
+        yield ApiServer(Path(given))
+        return
+    programs = find_programs()
+    with ExitStack() as stack:
+        etcd = stack.enter_context(_etcd(programs["etcd"], folder))
+        server = stack.enter_context(_kube_apiserver(programs["kube-apiserver"], folder, etcd))
+        if controllers:
+            stack.enter_context(_controllers(programs["kube-controller-manager"], folder, server, controllers))
+        yield server
+
+
+def find_programs() -> dict[str, Path]:
+    """The programs by name, built once with Go when nobody brings them; skips the test otherwise."""
+    if given := os.environ.get("KUBEBUILDER_ASSETS"):
+        found = {name: shutil.which(name, path=f"{given}{os.pathsep}{os.environ.get('PATH', '')}") for name in PROGRAMS}
+        missing = [name for name in ("kube-apiserver", "etcd") if found[name] is None]
+        if missing:
+            pytest.skip(f"KUBEBUILDER_ASSETS is {given}, where there is no {' and no '.join(missing)}: {HOW}")
+        return {name: Path(path) for name, path in found.items() if path}
+    pins = b"".join((MODULE / name).read_bytes() for name in ("go.mod", "go.sum"))
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "odp-dask-operator"
+    folder = cache / f"kube-apiserver-{hashlib.sha256(pins).hexdigest()[:16]}"
+    if not folder.exists():
+        if shutil.which("go") is None:
+            pytest.skip(f"there is no kube-apiserver: {HOW}")
+        cache.mkdir(parents=True, exist_ok=True)
+        with (cache / "build.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.exists():
+                _build(folder)
+    return {name: folder / name for name in PROGRAMS}
+
+
+def _build(folder: Path) -> None:
+    """All programs or none: the folder appears when it is complete."""
+    unfinished = folder.with_suffix(".part")
+    for name, package in PROGRAMS.items():
+        command = ["go", "build", "-mod=readonly", "-trimpath", "-ldflags=-s -w", "-o", str(unfinished / name), package]
+        done = subprocess.run(command, cwd=MODULE, env=os.environ | {"CGO_ENABLED": "0"}, capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"{name} cannot be built with `{' '.join(command)}` in {MODULE}: {done.stderr[-300:]}")
+    unfinished.rename(folder)
+
+
+@contextmanager
+def _etcd(program: Path, folder: Path) -> Iterator[str]:
+    clients, peers = (f"http://127.0.0.1:{_free_port()}" for _ in range(2))
+    command = [program, "--name=one", f"--data-dir={folder / 'etcd'}", "--unsafe-no-fsync", "--log-level=warn"]
+    command += [f"--listen-client-urls={clients}", f"--advertise-client-urls={clients}", f"--initial-cluster=one={peers}"]
+    command += [f"--listen-peer-urls={peers}", f"--initial-advertise-peer-urls={peers}"]
+    with _process(command, folder / "etcd.log") as process:
+        _await(process, folder / "etcd.log", lambda: _listens(int(clients.rpartition(":")[2])))
+        yield clients
+
+
+@contextmanager
+def _kube_apiserver(program: Path, folder: Path, etcd: str) -> Iterator[ApiServer]:
+    port, token = _free_port(), uuid.uuid4().hex
+    (folder / "tokens.csv").write_text(f'{token},admin,admin,"system:masters"\n')
+    key = ec.generate_private_key(ec.SECP256R1())
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
+    (folder / "accounts.key").write_bytes(private)
+    certificates = folder / "certificates"
+    command = [program, f"--etcd-servers={etcd}", "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1"]
+    command += [f"--secure-port={port}", f"--cert-dir={certificates}", f"--token-auth-file={folder / 'tokens.csv'}"]
+    command += ["--authorization-mode=RBAC", "--service-cluster-ip-range=10.0.0.0/24", "--allow-privileged=true"]
+    command += ["--service-account-issuer=https://kubernetes.default.svc", f"--service-account-key-file={folder / 'accounts.key'}"]
+    command += [f"--service-account-signing-key-file={folder / 'accounts.key'}", "--disable-admission-plugins=ServiceAccount"]
+    with _process(command, folder / "kube-apiserver.log") as process:
+        _await(process, folder / "kube-apiserver.log", lambda: _listens(port) and (certificates / "apiserver.crt").exists())
+        server = ApiServer(_kubeconfig(folder, f"https://127.0.0.1:{port}", certificates / "apiserver.crt", token))
+        _await(process, folder / "kube-apiserver.log", lambda: server.request("GET", "/readyz").status == 200)
+        yield server
+
+
+@contextmanager
+def _controllers(program: Path, folder: Path, server: ApiServer, names: Sequence[str]) -> Iterator[None]:
+    log, port = folder / "kube-controller-manager.log", _free_port()
+    command = [program, f"--kubeconfig={server.kubeconfig}", "--bind-address=127.0.0.1", f"--secure-port={port}"]
+    command += ["--leader-elect=false", f"--controllers={','.join(names)}", f"--cert-dir={folder / 'controllers'}"]
+    with _process(command, log) as process:
+        _await(process, log, lambda: _listens(port))
+        yield
+
+
+def _kubeconfig(folder: Path, url: str, authority: Path, token: str) -> Path:
+    """The serving certificate, which kube-apiserver makes for itself, has its authority beside it."""
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "test", "cluster": {"server": url, "certificate-authority": str(authority)}}],
+        "users": [{"name": "test", "user": {"token": token}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+        "current-context": "test",
+    }
+    file = folder / "kubeconfig"
+    file.touch(mode=0o600)
+    file.write_text(yaml.safe_dump(content))
+    return file
+
+
+@contextmanager
+def _process(command: Sequence[Path | str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [str(word) for word in command], stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=5)  # kube-apiserver waits for open watches; nothing of it is kept
+        process.kill()
+        process.wait()
+
+
+def _await(process: subprocess.Popen[bytes], log: Path, condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        with contextlib.suppress(OSError, urllib3.exceptions.HTTPError):
+            if condition():
+                return
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"{log.stem} did not start: {log.read_text()[-2000:]}")
+        time.sleep(0.05)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
