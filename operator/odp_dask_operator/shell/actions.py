@@ -1,0 +1,134 @@
+"""Carries a decision out on the API server, in its order, up to the first refusal."""
+
+import datetime
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from odp_dask_operator.core.decision import Removal
+from odp_dask_operator.core.desired import applied, manifest
+from odp_dask_operator.core.names import JOB_RESOURCE, Child, Names
+from odp_dask_operator.core.observed import Refusal
+from odp_dask_operator.core.plan import Plan
+from odp_dask_operator.core.reconcile import Step
+from odp_dask_operator.shell.api import Api
+from odp_dask_operator.shell.certificates import new_certificate
+from odp_dask_operator.shell.errors import AlreadyExists, ApiError, Conflict, NotFound, Refused
+from odp_dask_operator.shell.line import Key
+from odp_dask_operator.shell.world import World
+from odp_dask_operator.spec.meta import format_time
+
+_UNSEEN = (Child.CONFIG_MAP, Child.SECRET)
+_OF_DASK = (Child.CLUSTER, Child.AUTOSCALER)
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How far a decision was carried out."""
+
+    refusal: Refusal | None = None
+    obstacles: tuple[dict[str, Any], ...] = ()
+    """What has the names of objects that were to be made, and no label of the job."""
+    dask_gone: bool = False
+    """The API server does not know the kinds of the Dask operator."""
+
+
+@dataclass
+class _Tally:
+    obstacles: list[dict[str, Any]] = field(default_factory=list)
+    dask_gone: bool = False
+
+
+class Actions:
+    """Writes children."""
+
+    def __init__(self, api: Api, world: World, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._api, self._world, self.clock = api, world, clock
+
+    async def carry_out(self, step: Step, *, now: datetime.datetime) -> Outcome:
+        """Create, apply, delete. Raises ApiError when the server does not answer; what is done by then is seen in the next pass."""
+        decision, tally = step.decision, _Tally()
+        names, child, verb = step.job.names, Child.SERVICE, ""
+        try:
+            for child in decision.create:
+                verb = "create"
+                await self._create(step, child, tally, now=now)
+            for application in decision.apply:
+                child, verb = application.child, "apply"
+                await self._apply(step, child, application.uid)
+        except Refused as error:
+            return Outcome(Refusal(child, verb, error.code, str(error)), tuple(tally.obstacles), tally.dask_gone)
+        for removal in decision.delete:
+            try:
+                await self._delete(names, removal, now=now)
+            except Refused as error:
+                child = next((child for child in Child if child.resource == removal.resource), Child.JOB)
+                return Outcome(Refusal(child, "delete", error.code, str(error)), tuple(tally.obstacles), tally.dask_gone)
+        return Outcome(None, tuple(tally.obstacles), tally.dask_gone)
+
+    async def _create(self, step: Step, child: Child, tally: _Tally, *, now: datetime.datetime) -> None:
+        assert isinstance(step.plan, Plan)
+        names = step.job.names
+        certificate = new_certificate(names.scheduler, now=now) if child is Child.SECRET else None
+        body = manifest(child, step.plan, certificate=certificate, cluster_uid=_cluster_uid(step))
+        try:
+            made = await self._api.create(child.resource, body)
+        except AlreadyExists:
+            if child not in _UNSEEN:
+                await self._meet(names, child, body["metadata"]["name"], tally)
+        except (Conflict, NotFound) as error:
+            tally.dask_gone = tally.dask_gone or (child in _OF_DASK and isinstance(error, NotFound))
+        else:
+            if child not in _UNSEEN:
+                self._world.put_own({**_kind(child), **made}, now=self.clock())
+            log.debug("made %s %s", child.resource.kind, body["metadata"]["name"], extra=_said(names))
+
+    async def _meet(self, names: Names, child: Child, name: str, tally: _Tally) -> None:
+        """What has the name: ours when the watch is late, and if not, something for the next pass to judge."""
+        try:
+            there = {**_kind(child), **await self._api.get(child.resource, namespace=names.namespace, name=name)}
+        except NotFound:
+            return
+        if self._world.put(there) != Key(names.namespace, names.job):
+            tally.obstacles.append(there)
+
+    async def _apply(self, step: Step, child: Child, uid: str) -> None:
+        assert isinstance(step.plan, Plan)
+        body = applied(child, step.plan, uid=uid, cluster_uid=_cluster_uid(step))
+        try:
+            there = await self._api.apply(child.resource, body)
+        except (Conflict, NotFound):
+            return
+        self._world.put({**_kind(child), **there})
+
+    async def _delete(self, names: Names, removal: Removal, *, now: datetime.datetime) -> None:
+        key = Key(names.namespace, names.job)
+        try:
+            await self._api.delete(removal.resource, namespace=names.namespace, name=removal.name, uid=removal.uid)
+        except (Conflict, NotFound) as error:
+            if isinstance(error, NotFound) and removal.uid and removal.resource != JOB_RESOURCE:
+                self._world.remove_child(key, removal.uid)
+            return
+        if removal.uid:
+            self._world.mark_deleted(key, removal.uid, at=format_time(now))
+        log.debug("deleted %s %s", removal.resource.kind, removal.name, extra=_said(names))
+
+
+def _cluster_uid(step: Step) -> str | None:
+    return step.observed.child(Child.CLUSTER).uid or None
+
+
+def _kind(child: Child) -> dict[str, Any]:
+    return {"apiVersion": child.resource.api_version, "kind": child.resource.kind}
+
+
+def _said(names: Names) -> dict[str, str]:
+    return {"job": names.job, "namespace": names.namespace, "uid": names.uid}
+
+
+def unanswered(error: ApiError) -> str:
+    """What an error says, for a log line: its class and the server's words."""
+    return f"{type(error).__name__} ({error.code or 'no answer'}): {error}"

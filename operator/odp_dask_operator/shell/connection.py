@@ -1,0 +1,50 @@
+"""Connects to the API server with the credentials that the process has: its service account's, or a kubeconfig's."""
+
+import os
+
+import aiohttp
+from kubernetes.aio import client, config
+
+from odp_dask_operator.core.names import FIELD_MANAGER
+from odp_dask_operator.shell.api import Answer, Request
+
+CONNECTIONS = 64
+"""Open at once; more than workers, so that the Lease never waits for one."""
+
+
+class Connection:
+    """A transport over `kubernetes.aio`; to be closed."""
+
+    def __init__(self, configuration: client.Configuration) -> None:
+        configuration.connection_pool_maxsize = CONNECTIONS
+        self._configuration = configuration
+        self._client = client.ApiClient(configuration)
+
+    async def send(self, request: Request, *, timeout_s: float) -> Answer:
+        """One request, once."""
+        headers = {"Accept": "application/json", "Content-Type": request.content_type, "User-Agent": FIELD_MANAGER}
+        await self._client.update_params_for_auth(headers, [], ["BearerToken"], request.path, request.method, request.body)
+        timeout = aiohttp.ClientTimeout(total=timeout_s)
+        url = self._configuration.host + request.path
+        try:
+            answer = await self._client.rest_client.request(
+                request.method, url, headers=headers, body=request.body, _request_timeout=timeout
+            )
+            body = await answer.read()
+        except aiohttp.ClientError as error:
+            raise ConnectionError(type(error).__name__) from None  # its text may hold headers
+        return Answer(answer.status, answer.headers, body)
+
+    async def close(self) -> None:
+        """Gives the connections back."""
+        await self._client.close()
+
+
+async def connect() -> Connection:
+    """Inside a cluster as its service account, elsewhere by the kubeconfig. Raises ConfigException when there is neither."""
+    configuration = client.Configuration()
+    if "KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ:
+        config.load_incluster_config(client_configuration=configuration)
+    else:
+        await config.load_kube_config(client_configuration=configuration)
+    return Connection(configuration)

@@ -1,0 +1,107 @@
+"""Decides which job is looked at next: each key once, one worker per key, jobs that have begun before those that wait."""
+
+import heapq
+from collections import OrderedDict
+from dataclasses import dataclass
+from enum import Enum
+
+BEGUN_IN_A_ROW = 4
+"""After so many turns of jobs that have begun, a new one has its turn."""
+
+
+@dataclass(frozen=True, order=True)
+class Key:
+    """Which job."""
+
+    namespace: str
+    name: str
+
+
+class Lane(Enum):
+    """How far a job is."""
+
+    BEGUN = "begun"
+    """Finished before others are begun, or many jobs would share what room there is and none would have all it needs."""
+    NEW = "new"
+
+
+class Line:
+    """The keys that wait. Knows no clock: `now` comes in seconds of any clock that only goes forward."""
+
+    def __init__(self) -> None:
+        self._ready: dict[Lane, OrderedDict[Key, None]] = {lane: OrderedDict() for lane in Lane}
+        self._later: dict[Key, tuple[float, Lane]] = {}
+        self._moments: list[tuple[float, Key]] = []
+        self._taken: set[Key] = set()
+        self._again: dict[Key, tuple[Lane, bool]] = {}
+        self._in_a_row = 0
+
+    def __len__(self) -> int:
+        return sum(map(len, self._ready.values()))
+
+    def add(self, key: Key, lane: Lane, *, first: bool = False) -> None:
+        """To be looked at; what is being looked at comes again when that is done. `first`: before all others of its lane."""
+        if key in self._taken:
+            self._again[key] = (lane, first or self._again.get(key, (lane, False))[1])
+            return
+        for queue in self._ready.values():
+            queue.pop(key, None)
+        self._ready[lane][key] = None
+        if first:
+            self._ready[lane].move_to_end(key, last=False)
+
+    def add_at(self, key: Key, lane: Lane, moment: float) -> None:
+        """To be looked at then, instead of when an earlier call said."""
+        self._later[key] = (moment, lane)
+        heapq.heappush(self._moments, (moment, key))
+
+    def take(self, *, now: float) -> Key | None:
+        """The next key, until `done` for nobody else; None when there is nothing to do now."""
+        self._ripen(now)
+        begun, new = self._ready[Lane.BEGUN], self._ready[Lane.NEW]
+        turn = new if not begun or (new and self._in_a_row >= BEGUN_IN_A_ROW) else begun
+        if not turn:
+            return None
+        self._in_a_row = self._in_a_row + 1 if turn is begun else 0
+        key, _ = turn.popitem(last=False)
+        self._taken.add(key)
+        self._later.pop(key, None)
+        return key
+
+    def done(self, key: Key) -> None:
+        """The key may be taken again."""
+        self._taken.discard(key)
+        again = self._again.pop(key, None)
+        if again is not None:
+            self.add(key, again[0], first=again[1])
+
+    def forget(self, key: Key) -> None:
+        """The job is gone."""
+        self._later.pop(key, None)
+        self._again.pop(key, None)
+        for queue in self._ready.values():
+            queue.pop(key, None)
+
+    def clear(self) -> None:
+        """Forgets all that waits."""
+        self._later.clear()
+        self._moments.clear()
+        self._again.clear()
+        for queue in self._ready.values():
+            queue.clear()
+
+    def next_moment(self) -> float | None:
+        """When the next key becomes ready by itself."""
+        while self._moments and not self._valid(*self._moments[0]):
+            heapq.heappop(self._moments)
+        return self._moments[0][0] if self._moments else None
+
+    def _valid(self, moment: float, key: Key) -> bool:
+        return key in self._later and self._later[key][0] == moment
+
+    def _ripen(self, now: float) -> None:
+        while (moment := self.next_moment()) is not None and moment <= now:
+            _, key = heapq.heappop(self._moments)
+            _, lane = self._later.pop(key)
+            if not any(key in queue for queue in self._ready.values()):
+                self.add(key, lane)

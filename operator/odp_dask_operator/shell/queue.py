@@ -1,0 +1,55 @@
+"""Lets workers wait for the next job in the line."""
+
+import asyncio
+import contextlib
+import datetime
+import time
+from collections.abc import Callable
+
+from odp_dask_operator.shell.line import Key, Lane, Line
+
+
+class Queue:
+    """The line, with a clock and a bell."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._line, self._clock, self._bell = Line(), clock, asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._line)
+
+    def add(self, key: Key, lane: Lane, *, first: bool = False) -> None:
+        """To be looked at now."""
+        self._line.add(key, lane, first=first)
+        self._bell.set()
+
+    def add_after(self, key: Key, lane: Lane, pause: datetime.timedelta) -> None:
+        """To be looked at later, and not for the reason of an earlier call."""
+        self._line.add_at(key, lane, self._clock() + pause.total_seconds())
+        self._bell.set()
+
+    async def take(self) -> Key:
+        """The next key; `done` gives it back."""
+        while True:
+            self._bell.clear()
+            key = self._line.take(now=self._clock())
+            if key is not None:
+                self._bell.set()  # another worker may find a second one
+                return key
+            moment = self._line.next_moment()
+            pause = None if moment is None else max(0.0, moment - self._clock())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._bell.wait(), pause)
+
+    def done(self, key: Key) -> None:
+        """The key may be taken again."""
+        self._line.done(key)
+        self._bell.set()
+
+    def forget(self, key: Key) -> None:
+        """The job is gone."""
+        self._line.forget(key)
+
+    def clear(self) -> None:
+        """Forgets all that waits."""
+        self._line.clear()

@@ -1,0 +1,102 @@
+"""Watches jobs, presets and the objects of jobs through Kopf, which only listens here: no finalizer, no annotation, no retry."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import kopf
+
+from odp_dask_operator.core.names import JOB_LABEL, JOB_RESOURCE, PRESET_RESOURCE, Child, Resource
+
+JOB_CHILDREN = (
+    Child.JOB.resource,
+    Child.SERVICE.resource,
+    Child.INGRESS.resource,
+    Child.NETWORK_POLICY.resource,
+    Resource("v1", "Pod", "pods"),
+    Resource("apps/v1", "Deployment", "deployments"),
+)
+DASK_VERSION = Child.CLUSTER.resource.api_version
+DASK_CHILDREN = (
+    Child.CLUSTER.resource,
+    Child.AUTOSCALER.resource,
+    Resource(DASK_VERSION, "DaskWorkerGroup", "daskworkergroups"),
+)
+PAGE = 500
+INACTIVITY_S = 70.0
+"""The API server sends a bookmark every minute; a stream without one is dead."""
+Raw = dict[str, Any]
+
+
+class Watch:
+    """All watches of a process. They begin anew when the kinds that are served change."""
+
+    def __init__(
+        self,
+        *,
+        namespaces: Sequence[str],
+        put: Callable[[Raw], None],
+        heard: Callable[[Raw, bool], None],
+        begun: Callable[[], None],
+    ) -> None:
+        """`put` is told of every object that is there.
+
+        `heard` is told of the same and of those that are gone (True), but only once `put` has been told of all; `begun` is called
+        when the watches begin anew, before either.
+        """
+        self._namespaces, self._put, self._heard, self._begun = namespaces, put, heard, begun
+        self._flag = asyncio.Event()
+
+    async def run(self, served: Callable[[], bool], stop: asyncio.Event) -> None:
+        """Until `stop`. `served` says whether the kinds of the Dask operator are there to be watched."""
+        while not stop.is_set():
+            self._flag.clear()
+            resources = (JOB_RESOURCE, PRESET_RESOURCE, *JOB_CHILDREN, *(DASK_CHILDREN if served() else ()))
+            where: dict[str, Any] = {"namespaces": list(self._namespaces)} if self._namespaces else {"clusterwide": True}
+            await kopf.operator(
+                registry=self._registry(resources), settings=_settings(resources), stop_flag=self._flag, standalone=True, **where
+            )
+
+    def again(self) -> None:
+        """Ends the watches; `run` begins them anew unless it was told to stop."""
+        self._flag.set()
+
+    def _registry(self, resources: Sequence[Resource]) -> kopf.OperatorRegistry:
+        registry = kopf.OperatorRegistry()
+        kopf.on.login(registry=registry)(_login)
+        kopf.on.startup(registry=registry)(self._on_startup)
+        for resource in resources:
+            group, _, version = resource.api_version.rpartition("/")
+            # Kopf calls no other handler before all objects of all kinds went through the indexing ones.
+            kopf.index(group, version, resource.plural, registry=registry, id="put")(self._on_object)
+            kopf.on.event(group, version, resource.plural, registry=registry, id="heard")(self._on_event)
+        return registry
+
+    async def _on_startup(self, **_: Any) -> None:
+        self._begun()
+
+    async def _on_object(self, body: kopf.Body, **_: Any) -> None:
+        self._put(dict(body))
+
+    async def _on_event(self, event: kopf.RawEvent, **_: Any) -> None:
+        self._heard(dict(event["object"]), event["type"] == "DELETED")
+
+
+async def _login(**context: Any) -> kopf.ConnectionInfo | None:
+    return kopf.login_with_kubeconfig(**context) or kopf.login_with_service_account(**context)
+
+
+def _settings(resources: Sequence[Resource]) -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.peering.standalone = True
+    settings.scanning.disabled = True  # needs no right to list namespaces and CRDs
+    settings.process.ultimate_exiting_timeout = None  # the process sees to its own end
+    settings.queueing.idle_timeout = 1.0
+    settings.watching.inactivity_timeout = INACTIVITY_S
+    settings.watching.chunk_size = PAGE
+    for resource in resources:
+        if resource not in (JOB_RESOURCE, PRESET_RESOURCE):
+            group, _, version = resource.api_version.rpartition("/")
+            settings.watching.label_selectors[group, version, resource.plural] = JOB_LABEL
+    return settings

@@ -1,0 +1,141 @@
+"""Keeps what the watches have told of jobs, their children and presets, and what our own writes returned, the newest of each.
+
+Reading it costs no request. Kubernetes promises that resource versions of one resource can be compared as numbers (KEP-5504).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from odp_dask_operator.core.names import JOB_LABEL, JOB_RESOURCE, PRESET_RESOURCE
+from odp_dask_operator.shell.line import Key
+
+Raw = dict[str, Any]
+SomeKey = TypeVar("SomeKey")
+UNCONFIRMED_S = 30.0
+"""So long an object that we made counts as there though no watch has told of it."""
+_SPEC_IS_READ = ("Service", "Ingress", "NetworkPolicy", "DaskAutoscaler", "OdpDaskJob", "OdpDaskPreset")
+_ANNOTATIONS_ARE_READ = ("Service", "Ingress", "NetworkPolicy", "OdpDaskJob")
+
+
+@dataclass
+class World:
+    """Objects by job. One thread; no copy is handed out, nobody changes what is."""
+
+    _jobs: dict[Key, Raw] = field(default_factory=dict)
+    _children: dict[Key, dict[str, Raw]] = field(default_factory=dict)
+    _presets: dict[Key, Raw] = field(default_factory=dict)
+    _unconfirmed: dict[str, float] = field(default_factory=dict)
+
+    def jobs(self) -> tuple[Key, ...]:
+        """All jobs that are known."""
+        return tuple(self._jobs)
+
+    def job(self, key: Key) -> Raw | None:
+        """A job, at least as new as what we wrote last."""
+        return self._jobs.get(key)
+
+    def children(self, key: Key, *, now: float) -> tuple[Raw, ...]:
+        """All objects that carry the job's label, those of a predecessor among them."""
+        found = self._children.get(key, {})
+        for uid in [uid for uid in found if self._unconfirmed.get(uid, now) < now]:
+            del found[uid], self._unconfirmed[uid]
+        return tuple(found.values())
+
+    def presets(self) -> tuple[Raw, ...]:
+        """All presets that are known."""
+        return tuple(self._presets.values())
+
+    def put(self, raw: Mapping[str, Any]) -> Key | None:
+        """Something that was read or heard of; returns the job that it concerns. Older news than what is known is passed over."""
+        kind, meta = raw["kind"], raw["metadata"]
+        key = Key(meta["namespace"], meta["name"])
+        match kind:
+            case JOB_RESOURCE.kind:
+                _keep(self._jobs, key, raw)
+                return key
+            case PRESET_RESOURCE.kind:
+                _keep(self._presets, key, raw)
+                return None
+        job = _job_of(meta)
+        if job is not None:
+            _keep(self._children.setdefault(job, {}), meta["uid"], raw)
+            self._unconfirmed.pop(meta["uid"], None)
+        return job
+
+    def put_own(self, raw: Mapping[str, Any], *, now: float) -> None:
+        """Something that we made ourselves just now."""
+        self.put(raw)
+        self._unconfirmed[raw["metadata"]["uid"]] = now + UNCONFIRMED_S
+
+    def remove(self, raw: Mapping[str, Any]) -> Key | None:
+        """Something is gone; returns the job that it concerned. A job that was made again under the same name stays."""
+        kind, meta = raw["kind"], raw["metadata"]
+        key = Key(meta["namespace"], meta["name"])
+        match kind:
+            case JOB_RESOURCE.kind:
+                return self.remove_job(key, uid=meta["uid"])
+            case PRESET_RESOURCE.kind:
+                self._presets.pop(key, None)
+                return None
+        job = _job_of(meta)
+        if job is not None and job in self._children:
+            self._children[job].pop(meta["uid"], None)
+            self._unconfirmed.pop(meta["uid"], None)
+            if not self._children[job]:
+                del self._children[job]
+        return job
+
+    def remove_job(self, key: Key, *, uid: str) -> Key:
+        """A job is gone."""
+        there = self._jobs.get(key)
+        if there is not None and there["metadata"]["uid"] == uid:
+            del self._jobs[key]
+        return key
+
+    def mark_deleted(self, key: Key, uid: str, *, at: str) -> None:
+        """We had a child deleted; until a watch tells more, it counts as going."""
+        there = self._children.get(key, {}).get(uid)
+        if there is not None and "deletionTimestamp" not in there["metadata"]:
+            self._children[key][uid] = {**there, "metadata": {**there["metadata"], "deletionTimestamp": at}}
+
+    def clear_children(self) -> None:
+        """The watches begin anew and will tell of all that is there; what went meanwhile they will not tell."""
+        self._children.clear()
+        self._presets.clear()
+        self._unconfirmed.clear()
+
+    def remove_child(self, key: Key, uid: str) -> None:
+        """A child was not there when we had it deleted."""
+        self._children.get(key, {}).pop(uid, None)
+        self._unconfirmed.pop(uid, None)
+
+
+def _job_of(meta: Mapping[str, Any]) -> Key | None:
+    name = (meta.get("labels") or {}).get(JOB_LABEL)
+    return Key(meta["namespace"], name) if name else None
+
+
+def _keep(known: dict[SomeKey, Raw], key: SomeKey, raw: Mapping[str, Any]) -> None:
+    before = known.get(key)
+    if before is None or before["metadata"]["uid"] != raw["metadata"]["uid"] or _version(before) < _version(raw):
+        known[key] = _trimmed(raw)
+
+
+def _version(raw: Mapping[str, Any]) -> int:
+    return int(raw["metadata"]["resourceVersion"])
+
+
+def _trimmed(raw: Mapping[str, Any]) -> Raw:
+    """What decisions are made from; a thousand jobs have some twenty thousand objects."""
+    kind = raw["kind"]
+    left_out = {"managedFields"} if kind in _ANNOTATIONS_ARE_READ else {"managedFields", "annotations"}
+    meta = {name: value for name, value in raw["metadata"].items() if name not in left_out}
+    kept: Raw = {"apiVersion": raw.get("apiVersion"), "kind": kind, "metadata": meta}
+    if kind in _SPEC_IS_READ:
+        kept["spec"] = raw.get("spec")
+    elif kind == "Job":
+        kept["spec"] = {"backoffLimit": (raw.get("spec") or {}).get("backoffLimit")}
+    if "status" in raw:
+        kept["status"] = raw["status"]
+    return kept
