@@ -1,19 +1,17 @@
 """The whole life of a job against a real API server: the operator runs as a process, the test is controllers and nodes."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from odp_dask_operator.presets import BUILT_IN
 from tests.support.apiserver import ApiServer, until
 from tests.support.by_hand import ByHand
 from tests.support.fake_controllers import LAST_WORD
 from tests.support.jobs import load_job
 from tests.support.kstatus import kstatus
 from tests.support.operator_process import OperatorProcess, operator
-
-from odp_dask_operator.presets import BUILT_IN
 
 CHILDREN = {"Job", "Service", "NetworkPolicy", "ConfigMap", "Secret", "DaskCluster"}
 KEPT = {"Job", "Pod", "ConfigMap"}

@@ -1,0 +1,83 @@
+"""The operator as a process of its own, against an API server of the tests."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.apiserver import until
+
+
+@dataclass
+class OperatorProcess:
+    """A replica that runs."""
+
+    process: subprocess.Popen[bytes]
+    health_port: int
+    metrics_port: int
+    log: Path
+
+    def probe(self, name: str) -> int:
+        """The HTTP status of a probe; 0 without an answer."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.health_port}/{name}", timeout=5) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError:
+            return 0
+
+    def metric(self, name: str) -> float:
+        """A sample by its name and labels; 0 when there is none."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name} ")), 0.0)
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Ends it and says with which code."""
+        self.process.send_signal(number)
+        return self.process.wait(timeout=30)
+
+
+@contextmanager
+def operator(
+    kubeconfig: Path,
+    folder: Path,
+    *,
+    operator_namespace: str,
+    namespaces: Sequence[str],
+    name: str = "operator",
+    ready: bool = True,
+) -> Iterator[OperatorProcess]:
+    """A replica; killed in the end if it still runs."""
+    health, metrics = (_free_port() for _ in range(2))
+    command = [sys.executable, "-m", "odp_dask_operator", "--default-image=example/loader:1", "--resync-seconds=5", "--verbose"]
+    command += [f"--operator-namespace={operator_namespace}", f"--health-port={health}", f"--metrics-port={metrics}"]
+    command += [f"--identity={name}", *(f"--namespace={namespace}" for namespace in namespaces)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("KUBE")} | {
+        "KUBECONFIG": str(kubeconfig)
+    }
+    log = folder / f"{name}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+    running = OperatorProcess(process, health, metrics, log)
+    try:
+        if ready:
+            until(lambda: process.poll() is not None or running.probe("readyz") == 200, "the operator is ready")
+            assert process.poll() is None, log.read_text()[-3000:]
+        yield running
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
