@@ -252,7 +252,7 @@ class TestOutput:
     ):
         run_load(load_of(source(server, "awkward"), tmp_path), client)
         replacement = load_of(source(server, "coads"), tmp_path, sink_ifExists="Overwrite")
-        server.fault("status", status=400, requests=["select"], skip=1, times=1)
+        server.fault("status", status=400, requests=["select"], times=1)
         with pytest.raises(InvalidLoad):
             run_load(replacement, client)
         assert rows_of(tmp_path).num_rows == ROWS, "the old dataset stands until the new one is verified"
@@ -270,7 +270,7 @@ class TestOutput:
         assert rows_of(tmp_path).num_rows == 194400
 
     def test_an_unfinished_load_keeps_others_out(self, server: OdpServer, client: distributed.Client, tmp_path: Path):
-        server.fault("status", status=400, requests=["select"], skip=1, times=1)
+        server.fault("status", status=400, requests=["select"], times=1)
         with pytest.raises(InvalidLoad):
             run_load(load_of(source(server, "coads"), tmp_path), client)
         with pytest.raises(OutputExists, match="is being written by another load"):

@@ -24,9 +24,23 @@ _SUCCESSES_PER_STREAM = 4
 """So many partitions without a 429 bring back one stream."""
 
 
-def load_on_worker(context: task.Context, partition: Partition, nan_columns: frozenset[str]) -> Receipt:
+class ContextPlugin(distributed.WorkerPlugin):
+    """Brings the context of a load to every worker, also to those that come later.
+
+    As data that each task depends on, it would draw the tasks to the worker that holds it.
+    """
+
+    def __init__(self, context: task.Context) -> None:
+        self.name = _topic(context.id)
+        self.context = context
+
+
+def load_on_worker(load_id: str, partition: Partition, nan_columns: frozenset[str]) -> Receipt:
     """Run a partition on a Dask worker and tell the driver how it goes."""
     worker = distributed.get_worker()
+    plugin = worker.plugins[_topic(load_id)]
+    assert isinstance(plugin, ContextPlugin)
+    context = plugin.context
 
     def emit(signal: task.Signal) -> None:
         worker.log_event(_topic(context.id), {"worker": str(worker.name), **dataclasses.asdict(signal)})
@@ -98,8 +112,7 @@ class Fleet:
 
     def __init__(self, client: distributed.Client, context: task.Context, *, streams: int, note: Callable[[str], None]) -> None:
         self._client = client
-        # The context is a task of its own, not scattered data: the scheduler can make it again when its worker is lost.
-        self._context = client.submit(_same, context, key=f"odp-context-{context.id}-{time.monotonic_ns()}", pure=False)
+        self._plugin = ContextPlugin(context)
         self._id = context.id
         self._window = Window(streams)
         self._note = note
@@ -109,6 +122,7 @@ class Fleet:
         self.tally = Tally()
 
     def __enter__(self) -> "Fleet":
+        self._client.register_plugin(self._plugin)
         self._client.subscribe_topic(_topic(self._id), lambda event: self._events.append(event[1]))
         return self
 
@@ -116,6 +130,7 @@ class Fleet:
         if self._client.status == "running":
             self._client.unsubscribe_topic(_topic(self._id))
             self._client.cancel(list(self._flying), force=True)
+            self._client.unregister_worker_plugin(self._plugin.name)
         self._flying.clear()
 
     @property
@@ -150,7 +165,7 @@ class Fleet:
     def _submit(self, partition: Partition, nan_columns: frozenset[str]) -> None:
         future = self._client.submit(
             load_on_worker,
-            self._context,
+            self._id,
             partition,
             nan_columns,
             key=f"odp-load-{self._id}-{partition.index:05d}-{time.monotonic_ns()}",
@@ -192,10 +207,6 @@ class Fleet:
 
 def _topic(of_id: str) -> str:
     return f"odp-load-{of_id}"
-
-
-def _same(context: task.Context) -> task.Context:
-    return context
 
 
 def translated(error: BaseException | None, partition: Partition) -> LoadError:

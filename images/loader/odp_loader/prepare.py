@@ -19,7 +19,7 @@ _BYTES_PER_ROW_OF_NOTHING = 50.0
 
 
 def plan_load(load: Load, source: Source, *, load_id: str, load_hash: str, generation: int) -> Plan:
-    """Plan a load. Reads the source's statistics, its first chunk, and where they pay the counts of a histogram.
+    """Plan a load. Reads the source's statistics, where needed its first chunk, and where they pay the counts of a histogram.
 
     The job's `map` runs once, on the first chunk, to learn what it returns. Raises InvalidLoad for whatever in the load does
     not fit the table or the sink, UserCodeFailed when `map` raises.
@@ -28,14 +28,16 @@ def plan_load(load: Load, source: Source, *, load_id: str, load_hash: str, gener
     if description.rows is None:
         description = replace(description, rows=source.count(None))
     assert description.rows is not None
-    first = source.preview()
+    width = fixed_width(description.schema)
+    first = source.preview() if load.transform.map is not None or width is None else None
+    width = bytes_per_row(first) if width is None else width
     rows = probe(compile_chain(load.transform, description.schema), first)
     dataset_schema(load, rows)
     pushed_down, why = _push_down(load, source, description)
     if pushed_down:
         cut = Cut((Partition(0, Predicate("everything"), description.rows),))
     else:
-        cut = source.divide(description, load.partitions, bytes_per_row=bytes_per_row(first))
+        cut = source.divide(description, load.partitions, bytes_per_row=width)
     return Plan(
         id=load_id,
         load_hash=load_hash,
@@ -43,7 +45,7 @@ def plan_load(load: Load, source: Source, *, load_id: str, load_hash: str, gener
         schema=description.schema.serialize().to_pybytes(),
         output=rows.serialize().to_pybytes(),
         expected=description.rows,
-        bytes_per_row=bytes_per_row(first),
+        bytes_per_row=width,
         statistics=description.statistics,
         versions=versions(),
         pushed_down=pushed_down,
@@ -63,6 +65,15 @@ def _push_down(load: Load, source: Source, description: TableDescription) -> tup
         if source.count(Predicate("nan", column)):
             return False, (f"the rows are read and grouped by the workers: '{column}' holds NaN, which servers reduce differently",)
     return True, (found.reason,)
+
+
+def fixed_width(schema: pa.Schema) -> float | None:
+    """Arrow bytes of a row, validity bits included, where the types alone tell; None where values differ in length."""
+    try:
+        bits: int = sum(field.type.bit_width + field.nullable for field in schema)
+    except ValueError:  # as pyarrow says that a type has no width
+        return None
+    return bits / 8
 
 
 def bytes_per_row(first: pa.RecordBatch | None) -> float:

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -10,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
+from dask.system import CPU_COUNT
 
 from odp_loader.errors import LoadError, Throttled, Transient, UserCodeFailed
 from odp_loader.key import without_key
@@ -27,6 +29,9 @@ from odp_loader.transform.aggregate import Partial
 
 ATTEMPTS = 6
 _REPORT_EVERY_S = 0.5
+_CORES = threading.BoundedSemaphore(CPU_COUNT)
+"""A worker has more threads than cores, so that some wait for the network while others encode; more of them encoding than there
+are cores would only take each other's caches and the interpreter's lock."""
 
 
 @dataclass(frozen=True)
@@ -191,9 +196,11 @@ class _Attempt:
             ) as writer,
         ):
             for batch in self._batches():
-                for chunk in chain.apply(batch):
-                    writer.write(chunk)
-            files = writer.finish()
+                with _CORES:
+                    for chunk in chain.apply(batch):
+                        writer.write(chunk)
+            with _CORES:
+                files = writer.finish()
             put_in_place(self.ledger, scratch, files)
             return files, writer.nan_columns
 
