@@ -133,8 +133,8 @@ class ByHand:
         )
         return name
 
-    def loader_ends(self, pod: str, code: int, word: Raw | None = None) -> None:
-        """The pod ends, and its Job with it."""
+    def loader_ends(self, pod: str, code: int, word: Raw | None = None, *, job: str | None = None) -> None:
+        """The pod ends, and its Job with it: the only one, or the one that is named."""
         ended = {"exitCode": code, "startedAt": now(), "finishedAt": now(), "reason": "Error" if code else "Completed"}
         ended["message"] = json.dumps(word or {})
         state = {"name": "loader", "image": "a", "imageID": "a", "ready": False, "restartCount": 0, "state": {"terminated": ended}}
@@ -146,7 +146,7 @@ class ByHand:
         ]
         counts: Raw = {"active": None, "ready": None, "conditions": conditions}
         counts |= {"failed": 1} if code else {"succeeded": 1, "completionTime": now()}
-        self.patch("Job", self.only("Job")["metadata"]["name"], counts, status=True)
+        self.patch("Job", job or self.only("Job")["metadata"]["name"], counts, status=True)
 
     # the garbage collector
 

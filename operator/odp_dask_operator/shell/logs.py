@@ -40,4 +40,4 @@ def set_up_logs(form: LogFormat, *, verbose: bool) -> None:
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     logging.getLogger("odp_dask_operator").setLevel(logging.DEBUG if verbose else logging.INFO)
     for noisy in ("kopf", "aiohttp.access"):
-        logging.getLogger(noisy).setLevel(logging.INFO if verbose else logging.WARNING)
+        logging.getLogger(noisy).setLevel(logging.WARNING)
