@@ -41,3 +41,5 @@ def set_up_logs(form: LogFormat, *, verbose: bool) -> None:
     logging.getLogger("odp_dask_operator").setLevel(logging.DEBUG if verbose else logging.INFO)
     for noisy in ("kopf", "aiohttp.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # It warns that it takes no signals, and is not meant to.
+    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)

@@ -1,0 +1,137 @@
+"""The line of jobs: each once, in a fair order, one pass at a time."""
+
+import asyncio
+import datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odp_dask_operator.shell.line import BEGUN_IN_A_ROW, Key, Lane, Line
+from odp_dask_operator.shell.queue import Queue
+from odp_dask_operator.shell.workers import LONGEST_PAUSE_S, pause_after
+
+A, B, C = (Key("ocean", name) for name in "abc")
+
+
+def drain(line: Line, *, now: float = 0.0) -> list[Key]:
+    found = []
+    while (key := line.take(now=now)) is not None:
+        found.append(key)
+        line.done(key)
+    return found
+
+
+def test_each_job_stands_in_line_once() -> None:
+    line = Line()
+    for key in (A, B, A):
+        line.add(key, Lane.NEW)
+    assert drain(line) == [B, A]
+
+
+def test_what_is_looked_at_is_not_given_to_a_second_worker_and_comes_again() -> None:
+    line = Line()
+    line.add(A, Lane.NEW)
+    assert line.take(now=0) == A
+    line.add(A, Lane.NEW)
+    assert line.take(now=0) is None
+    line.done(A)
+    assert line.take(now=0) == A
+    line.done(A)
+    assert line.take(now=0) is None
+
+
+def test_jobs_that_have_begun_go_first_but_not_for_ever() -> None:
+    line = Line()
+    line.add(Key("ocean", "new"), Lane.NEW)
+    for number in range(BEGUN_IN_A_ROW + 2):
+        line.add(Key("ocean", str(number)), Lane.BEGUN)
+    order = [key.name for key in drain(line)]
+    assert order.index("new") == BEGUN_IN_A_ROW
+
+
+def test_a_job_that_goes_on_at_once_is_not_put_behind_the_others() -> None:
+    line = Line()
+    line.add(A, Lane.BEGUN)
+    line.add(B, Lane.BEGUN)
+    line.add(C, Lane.BEGUN, first=True)
+    assert drain(line) == [C, A, B]
+
+
+def test_a_later_look_comes_when_it_is_due_and_the_last_word_about_it_counts() -> None:
+    line = Line()
+    line.add_at(A, Lane.NEW, 10)
+    line.add_at(A, Lane.NEW, 5)
+    line.add_at(B, Lane.NEW, 7)
+    assert line.next_moment() == 5
+    assert drain(line, now=4) == []
+    assert drain(line, now=7) == [A, B]
+    assert (line.next_moment(), drain(line, now=100)) == (None, [])
+
+
+def test_a_look_takes_the_place_of_a_later_one() -> None:
+    line = Line()
+    line.add_at(A, Lane.NEW, 10)
+    line.add(A, Lane.NEW)
+    assert drain(line) == [A]
+    assert drain(line, now=100) == []
+
+
+def test_a_job_that_is_gone_is_forgotten() -> None:
+    line = Line()
+    line.add(A, Lane.NEW)
+    line.add_at(A, Lane.NEW, 1)
+    line.forget(A)
+    assert drain(line, now=100) == []
+
+
+KEYS = st.sampled_from([A, B, C])
+ACTS = st.one_of(
+    st.tuples(st.just("add"), KEYS, st.sampled_from(list(Lane)), st.booleans()),
+    st.tuples(st.just("later"), KEYS, st.sampled_from(list(Lane)), st.integers(0, 20)),
+    st.just(("take",)),
+    st.just(("done",)),
+)
+
+
+@given(st.lists(ACTS, max_size=60))
+def test_nothing_is_lost_and_nothing_is_taken_twice(acts: list[tuple]) -> None:  # type: ignore[type-arg]
+    line, taken, owed = Line(), list[Key](), set[Key]()
+    for now, act in enumerate(acts):
+        match act:
+            case ("add", key, lane, first):
+                line.add(key, lane, first=first)
+                owed.add(key)
+            case ("later", key, lane, after):
+                line.add_at(key, lane, now + after)
+                owed.add(key)
+            case ("take",):
+                key = line.take(now=now)
+                if key is not None:
+                    assert key not in taken
+                    taken.append(key)
+                    owed.discard(key)
+            case ("done",) if taken:
+                line.done(taken.pop())
+    for key in taken:
+        line.done(key)
+    assert owed <= set(drain(line, now=1000))
+    assert len(line) == 0
+
+
+def test_workers_that_wait_are_woken_for_each_job_and_for_later_ones() -> None:
+    async def scene() -> list[Key]:
+        queue = Queue()
+        waiting = [asyncio.create_task(queue.take()) for _ in range(3)]
+        await asyncio.sleep(0)
+        queue.add(A, Lane.NEW)
+        queue.add(B, Lane.BEGUN)
+        queue.add_after(C, Lane.NEW, datetime.timedelta(milliseconds=5))
+        return sorted(await asyncio.wait_for(asyncio.gather(*waiting), 10))
+
+    assert asyncio.run(scene()) == [A, B, C]
+
+
+def test_pauses_after_failures_grow_to_a_bound_and_heed_the_server() -> None:
+    assert [pause_after(n).total_seconds() for n in (1, 2, 3, 10, 1000)] == [1, 2, 4, LONGEST_PAUSE_S, LONGEST_PAUSE_S]
+    assert pause_after(1, asked_s=42).total_seconds() == 42
+    assert pause_after(1, asked_s=1e9).total_seconds() == LONGEST_PAUSE_S

@@ -1,0 +1,128 @@
+"""What is known of the cluster, the smallest patch, the probes and the certificate."""
+
+import datetime
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odp_dask_operator.shell.certificates import new_certificate
+from odp_dask_operator.shell.line import Key
+from odp_dask_operator.shell.merge import merge_patch
+from odp_dask_operator.shell.probes import Health
+from odp_dask_operator.shell.world import UNCONFIRMED_S, World
+
+JOB = Key("ocean", "sst")
+
+
+def thing(kind: str, name: str = "sst", *, uid: str = "u", version: int = 1, **more: Any) -> dict[str, Any]:
+    labels = {} if kind == "OdpDaskJob" else {"odpdask.dev/job": "sst"}
+    meta = {"namespace": "ocean", "name": name, "uid": uid, "resourceVersion": str(version), "labels": labels, "managedFields": [1]}
+    return {"apiVersion": "v1", "kind": kind, "metadata": meta, **more}
+
+
+def test_the_newest_version_is_kept_whatever_comes_last() -> None:
+    world = World()
+    world.put(thing("OdpDaskJob", version=10, status={"phase": "Running"}))
+    world.put(thing("OdpDaskJob", version=9, status={"phase": "Pending"}))
+    job = world.job(JOB)
+    assert job is not None
+    assert job["status"] == {"phase": "Running"}
+
+
+def test_a_job_that_was_made_again_is_another_job() -> None:
+    world = World()
+    world.put(thing("OdpDaskJob", uid="old", version=9))
+    world.put(thing("OdpDaskJob", uid="new", version=12))
+    world.remove(thing("OdpDaskJob", uid="old", version=11))
+    job = world.job(JOB)
+    assert job is not None
+    assert job["metadata"]["uid"] == "new"
+
+
+def test_children_are_found_by_the_label_of_their_job_and_kept_small() -> None:
+    world = World()
+    assert world.put(thing("Pod", "p", spec={"containers": []}, status={"phase": "Running"})) == JOB
+    (pod,) = world.children(JOB, now=0)
+    assert (pod.keys(), "managedFields" in pod["metadata"]) == ({"apiVersion", "kind", "metadata", "status"}, False)
+    assert world.remove(thing("Pod", "p")) == JOB
+    assert world.children(JOB, now=0) == ()
+
+
+def test_what_we_made_counts_until_a_watch_confirms_it_or_stays_silent() -> None:
+    world = World()
+    world.put_own(thing("Service", uid="a"), now=0)
+    world.put_own(thing("Job", uid="b"), now=0)
+    world.put(thing("Job", uid="b", version=2))
+    assert len(world.children(JOB, now=UNCONFIRMED_S)) == 2
+    assert [raw["kind"] for raw in world.children(JOB, now=UNCONFIRMED_S + 1)] == ["Job"]
+
+
+def test_what_we_had_deleted_counts_as_going() -> None:
+    world = World()
+    world.put(thing("Service", uid="a"))
+    world.mark_deleted(JOB, "a", at="2026-01-01T00:00:00Z")
+    (service,) = world.children(JOB, now=0)
+    assert service["metadata"]["deletionTimestamp"] == "2026-01-01T00:00:00Z"
+
+
+JSON = st.recursive(
+    st.one_of(st.integers(), st.text(max_size=3), st.booleans(), st.lists(st.integers(), max_size=2)),
+    lambda inner: st.dictionaries(st.sampled_from("abcd"), inner, max_size=4),
+    max_leaves=12,
+)
+OBJECTS = st.dictionaries(st.sampled_from("abcd"), JSON, max_size=4)
+
+
+def merged(before: Any, patch: Any) -> Any:
+    """RFC 7396, section 2, as it is written there."""
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(before) if isinstance(before, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = merged(result.get(name), value)
+    return result
+
+
+@given(OBJECTS, OBJECTS)
+def test_a_patch_makes_one_version_into_the_other(before: dict[str, Any], after: dict[str, Any]) -> None:
+    assert merged(before, merge_patch(before, after)) == after
+    assert merge_patch(after, after) == {}
+
+
+def test_a_process_is_ill_when_its_resync_does_not_come_round_and_only_then() -> None:
+    time = 0.0
+    health = Health(lambda: time, overdue_after_s=100)
+    assert (health.ill(), health.unready()) == (None, "the API server does not answer")
+    time = 100.0
+    assert health.ill() is None
+    health.resynced(reachable=False)
+    time = 200.0
+    assert health.ill() is None
+    time = 201.0
+    assert health.ill() == "the resync is overdue: the last one was 101 s ago"
+    health.resynced(reachable=True)
+    assert (health.ill(), health.unready()) == (None, "the watches have not told of everything yet")
+    health.synced = True
+    assert health.unready() is None
+
+
+def test_a_certificate_serves_both_sides_and_is_signed_by_a_ca_of_its_own() -> None:
+    now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    made, other = (new_certificate("sst-3f2a1-scheduler", now=now) for _ in range(2))
+    ca, leaf = (x509.load_pem_x509_certificate(pem) for pem in (made.ca, made.certificate))
+    leaf.verify_directly_issued_by(ca)
+    usage = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert {use._name for use in usage} == {"clientAuth", "serverAuth"}
+    key = load_pem_private_key(made.key, None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    assert key.public_key() == leaf.public_key()
+    assert leaf.not_valid_before_utc < now < leaf.not_valid_after_utc
+    assert made.ca != other.ca
+    assert made.key.decode() not in repr(made)
