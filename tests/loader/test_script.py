@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import psutil
 import pytest
 from distributed import LocalCluster
 from distributed.security import Security
@@ -20,10 +21,14 @@ from odp_loader.spec import Script
 
 EXAMPLES = Path(__file__).parents[1] / "data" / "scripts"
 RUN_IN_A_PROCESS = """
+import signal
 import sys
 from pathlib import Path
 from odp_loader.script import run_script
 from odp_loader.spec import Script
+for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # whoever started the tests may ignore them
+    signal.signal(signum, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 script = Script.model_validate({"configMap": {"name": "code", "key": "main.py"}})
 sys.exit(run_script(script, scheduler_address=None, config_maps={"code": Path(sys.argv[1])}))
 """
@@ -151,6 +156,9 @@ def runner(tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
 
     yield start
     for process in started:
+        if process.poll() is None:  # its program is in a process group of its own
+            for child in psutil.Process(process.pid).children(recursive=True):
+                child.kill()
         process.kill()
         process.communicate()
 
