@@ -57,8 +57,10 @@ def test_what_we_made_counts_until_a_watch_confirms_it_or_stays_silent() -> None
     world.put_own(thing("Service", uid="a"), now=0)
     world.put_own(thing("Job", uid="b"), now=0)
     world.put(thing("Job", uid="b", version=2))
-    assert len(world.children(JOB, now=UNCONFIRMED_S)) == 2
-    assert [raw["kind"] for raw in world.children(JOB, now=UNCONFIRMED_S + 1)] == ["Job"]
+    world.put(thing("Ingress", uid="c"))
+    world.put_own(thing("Ingress", uid="c"), now=0)
+    assert len(world.children(JOB, now=UNCONFIRMED_S)) == 3
+    assert [raw["kind"] for raw in world.children(JOB, now=UNCONFIRMED_S + 1)] == ["Job", "Ingress"]
 
 
 def test_what_we_had_deleted_counts_as_going() -> None:

@@ -64,9 +64,12 @@ class World:
         return job
 
     def put_own(self, raw: Mapping[str, Any], *, now: float) -> None:
-        """Something that we made ourselves just now."""
+        """Something that we made ourselves just now; a watch may have been quicker than the answer."""
+        uid, job = raw["metadata"]["uid"], _job_of(raw["metadata"])
+        confirmed = job is not None and uid in self._children.get(job, {})
         self.put(raw)
-        self._unconfirmed[raw["metadata"]["uid"]] = now + UNCONFIRMED_S
+        if not confirmed:
+            self._unconfirmed[uid] = now + UNCONFIRMED_S
 
     def remove(self, raw: Mapping[str, Any]) -> Key | None:
         """Something is gone; returns the job that it concerned. A job that was made again under the same name stays."""
