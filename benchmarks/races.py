@@ -106,7 +106,7 @@ def streams(settings: Settings) -> Section:
     most = f"{OURS}, 16 streams"
     return Section(
         name="streams",
-        title=f"{FAR_AWAY_TEXT.capitalize()}: {settings.rows:,} rows",
+        title=f"{FAR_AWAY_TEXT[0].upper()}{FAR_AWAY_TEXT[1:]}: {settings.rows:,} rows",
         text=_text(results) + " Use of the streams is Arrow bytes / (streams x bandwidth x time). Dask has 2 workers.",
         header=RACE_HEADER,
         rows=race_rows(results, settings.rows, size),
