@@ -6,6 +6,17 @@ import pytest
 
 from tests.support.apiserver import ApiServer, api_server
 
+_BUILD_SECONDS = 1800
+"""Building the API server from its sources takes four minutes on two idle cores, and more on busy ones."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the first test that needs the API server the time to build it."""
+    first = next((item for item in items if "server" in getattr(item, "fixturenames", ()) and "contract" in item.path.parts), None)
+    if first is not None:
+        first.add_marker(pytest.mark.timeout(_BUILD_SECONDS))
+
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
