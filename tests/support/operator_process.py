@@ -54,13 +54,14 @@ def operator(
     operator_namespace: str,
     namespaces: Sequence[str],
     name: str = "operator",
+    lease: str = "odp-dask-operator",
     ready: bool = True,
 ) -> Iterator[OperatorProcess]:
     """A replica; killed in the end if it still runs."""
     health, metrics = (_free_port() for _ in range(2))
     command = [sys.executable, "-m", "odp_dask_operator", "--default-image=example/loader:1", "--resync-seconds=5", "--verbose"]
     command += [f"--operator-namespace={operator_namespace}", f"--health-port={health}", f"--metrics-port={metrics}"]
-    command += [f"--identity={name}", *(f"--namespace={namespace}" for namespace in namespaces)]
+    command += [f"--identity={name}", f"--lease-name={lease}", *(f"--namespace={namespace}" for namespace in namespaces)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("KUBE")} | {
         "KUBECONFIG": str(kubeconfig)
     }

@@ -40,7 +40,7 @@ class Process:
 
     def __init__(self, options: Options, connection: Connection, stop: asyncio.Event) -> None:
         self._options, self._metrics, self._world, self._queue = options, Metrics(), World(), Queue()
-        self._stop, self._may_write, self._look = stop, asyncio.Event(), asyncio.Event()
+        self._stop, self._may_write, self._look, self._resign = stop, asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._dask_served = False
         self._health = Health(time.monotonic, overdue_after_s=3.0 * options.resync_seconds + 60)
         self._api = Api(connection, counted=self._metrics.count_call)
@@ -62,7 +62,7 @@ class Process:
             tasks = {
                 asyncio.create_task(self._watch.run(lambda: self._dask_served, self._stop), name="watches"),
                 asyncio.create_task(self._resyncs(), name="resync"),
-                asyncio.create_task(self._leadership.run(self._stop), name="lease"),
+                asyncio.create_task(self._leadership.run(self._resign), name="lease"),
                 asyncio.create_task(self._workers.run(options.workers), name="workers"),
             }
             stopped = asyncio.create_task(self._stop.wait(), name="stop")
@@ -84,6 +84,7 @@ class Process:
             await asyncio.sleep(0.02)
         by_name["workers"].cancel()
         self._stop.set()
+        self._resign.set()
         await asyncio.wait({by_name["lease"]}, timeout=2 * TIMEOUT_S)
         self._watch.again()
         by_name["resync"].cancel()
