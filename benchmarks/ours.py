@@ -9,9 +9,7 @@ from typing import Any
 
 from benchmarks.competitors import dask_cluster
 from benchmarks.work import Prepared, Ready, Work
-
-_STREAMING = {"MALLOC_MMAP_THRESHOLD_": 64 * 2**20}
-"""Dask's nanny turns off glibc's dynamic threshold: each buffer of a stream would be mapped and unmapped anew."""
+from odp_loader.memory import STREAMING_ENVIRONMENT
 
 
 class _Watcher:
@@ -39,7 +37,7 @@ def ours(work: Work) -> Prepared:
     from odp_loader.spec import Load
 
     load_spec = Load.model_validate(specification(work))
-    with dask_cluster(work, _STREAMING) as pids:
+    with dask_cluster(work, STREAMING_ENVIRONMENT) as pids:
         client = distributed.default_client()
         client.run(_import_loader)
         _import_loader()

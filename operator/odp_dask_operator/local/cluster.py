@@ -19,14 +19,11 @@ from distributed.utils import format_dashboard_link
 from odp_dask_operator.local.interrupt import Interrupted, shielded
 from odp_dask_operator.local.sizing import ClusterSize, Machine
 from odp_loader.errors import LoadError
+from odp_loader.memory import STREAMING_ENVIRONMENT
 from odp_loader.spec import Load
 
 _HERE = "127.0.0.1"
 _DASHBOARD_PORT = 8787
-_MMAP_THRESHOLD_BYTES = 64 * 2**20
-"""Dask's nanny sets MALLOC_TRIM_THRESHOLD_, which freezes glibc's mmap threshold at 128 KiB: every chunk of a stream would be
-mapped and unmapped anew (distributed#3898). With pandas in between the larger threshold costs memory instead, so it is for
-streaming loads only."""
 _CLOSE_S = 10.0
 _LOUD = ("distributed", "bokeh", "tornado", "asyncio")
 
@@ -49,7 +46,7 @@ def local_cluster(size: ClusterSize, *, streaming: bool, scratch: Path, verbose:
     """
     settings: dict[str, str] = {"temporary-directory": str(scratch)}
     if streaming:
-        settings["distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_"] = str(_MMAP_THRESHOLD_BYTES)
+        settings |= {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in STREAMING_ENVIRONMENT.items()}
     with dask.config.set(settings), quiet(not verbose):
         cluster = _start(size, verbose=verbose)
         try:

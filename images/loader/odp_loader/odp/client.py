@@ -4,6 +4,7 @@ import json
 import os
 import threading
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import odp.client
@@ -33,6 +34,12 @@ def _session() -> requests.Session:
         for scheme in ("http://", "https://"):
             found.mount(scheme, HTTPAdapter(pool_connections=2, pool_maxsize=2))
     return found
+
+
+@lru_cache
+def _surroundings(base_url: str) -> dict[str, Any]:
+    """Proxies and certificates by the usual variables, looked up once: requests would read the environment at every request."""
+    return dict(requests.Session().merge_environment_settings(base_url, {}, True, None, None))
 
 
 class OdpClient(odp.client.Client):  # type: ignore[misc] # the SDK is untyped
@@ -82,7 +89,7 @@ class OdpClient(odp.client.Client):  # type: ignore[misc] # the SDK is untyped
     def _send(self, prepared: requests.PreparedRequest) -> requests.Response:
         failure: LoadError
         try:
-            return _session().send(prepared, stream=True, timeout=TIMEOUT_S)
+            return _session().send(prepared, timeout=TIMEOUT_S, **_surroundings(self.base_url))
         except requests.exceptions.Timeout:
             failure = Transient(f"{self.base_url} did not answer in time")
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema):

@@ -79,8 +79,11 @@ class OdpTable:
             raise InvalidLoad(f"source.odp.filter: {error}") from None
 
     def describe(self) -> TableDescription:
-        """Ask for schema and statistics; two requests."""
-        statistics = patiently(lambda: wire.statistics(self._client(), self._spec.dataset), attempts=_QUESTION_ATTEMPTS)
+        """Ask for schema and statistics; two requests at once."""
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(patiently, lambda: wire.statistics(self._client(), self._spec.dataset), attempts=_QUESTION_ATTEMPTS)
+            self.schema  # noqa: B018 # asks, where nobody has yet
+            statistics = asked.result()
         rows = statistics.get("num_rows") if self._spec.filter is None else None
         return TableDescription(self.schema, rows if isinstance(rows, int) else None, statistics)
 

@@ -6,6 +6,7 @@ from typing import Any
 from odp_dask_operator.core.names import Child
 from odp_dask_operator.core.plan import OWN_FOLDER, TMP, Plan
 from odp_dask_operator.spec.pod import API_KEY_VARIABLE
+from odp_loader.memory import STREAMING_ENVIRONMENT
 
 TLS_FOLDER = f"{OWN_FOLDER}/tls"
 SECRETS_FOLDER = f"{OWN_FOLDER}/secrets"
@@ -17,9 +18,6 @@ JOB_FILE = "job.json"
 
 _SECRETS_VARIABLE = "ODP_LOADER_SECRETS"
 """Where the loader looks for storage Secrets (`odp_loader.store.secret`, which reads files and is not imported here)."""
-_MMAP_THRESHOLD_BYTES = 64 * 2**20
-"""Dask's nanny sets MALLOC_TRIM_THRESHOLD_, which freezes glibc's mmap threshold at 128 KiB: every chunk of a stream would be
-mapped and unmapped anew (distributed#3898). With pandas in between the larger threshold costs memory instead."""
 _HTTP_ROUTES = (
     "distributed.http.scheduler.prometheus",
     "distributed.http.scheduler.info",
@@ -56,7 +54,7 @@ def environment(plan: Plan, role: Role) -> list[dict[str, Any]]:
 def _defaults(plan: Plan, role: Role) -> list[dict[str, Any]]:
     variables = [_plain("HOME", TMP), _plain("DASK_TEMPORARY_DIRECTORY", TMP)]
     if role is Role.WORKER and plan.streaming:
-        variables.append(_plain("MALLOC_MMAP_THRESHOLD_", str(_MMAP_THRESHOLD_BYTES)))
+        variables += [_plain(name, value) for name, value in STREAMING_ENVIRONMENT.items()]
     return variables
 
 
