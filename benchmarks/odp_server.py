@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+
 from benchmarks.tables import table_file
 from tests.support.odp_server import OdpServer, start
 

@@ -25,7 +25,6 @@ import pyarrow.parquet as pq
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.tables import batches
-
 from odp_loader.sink import PartitionWriter
 from odp_loader.sink.writer import ROW_GROUP_ROWS
 from odp_loader.spec import Compression
