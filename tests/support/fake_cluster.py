@@ -54,6 +54,23 @@ class FakeCluster:
         self._met: set[Key] = set()
         self._count = 0
 
+    @property
+    def status(self) -> dict[str, Any]:
+        """What is recorded."""
+        assert self.job is not None
+        found: dict[str, Any] = self.job["status"]
+        return found
+
+    @property
+    def said(self) -> tuple[str, str]:
+        """Phase and reason."""
+        return self.status["phase"], self.status["reason"]
+
+    def condition(self, kind: str) -> dict[str, Any]:
+        """One condition."""
+        found: dict[str, Any] = next(condition for condition in self.status["conditions"] if condition["type"] == kind)
+        return found
+
     # What the operator does
 
     def step(self) -> Step:
@@ -80,6 +97,18 @@ class FakeCluster:
             if len(self.writes) == before:
                 return step
         raise AssertionError(f"no rest after {most} passes: {self.writes[-8:]}")
+
+    def restart(self) -> None:
+        """The operator is started again; it remembers nothing."""
+        self.lives = 10**9
+        self._refusal = None
+        self._met.clear()
+
+    def wind_down(self) -> None:
+        """The operator and the garbage collector in turn, until neither does anything."""
+        for _ in range(6):
+            self.settle()
+            self.collect()
 
     def _facts(self, *, events: Sequence[Mapping[str, Any]]) -> Facts:
         assert self.job is not None

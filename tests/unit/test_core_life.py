@@ -28,33 +28,11 @@ LEFT = {"ConfigMap", "Job", "Pod"}
 """What stays of a job that has ended: the loader's pods with their logs, and what it was told to do."""
 
 
-def status(cluster: FakeCluster) -> dict[str, Any]:
-    assert cluster.job is not None
-    found: dict[str, Any] = cluster.job["status"]
-    return found
-
-
-def said(cluster: FakeCluster) -> tuple[str, str]:
-    return status(cluster)["phase"], status(cluster)["reason"]
-
-
-def condition(cluster: FakeCluster, kind: str) -> dict[str, Any]:
-    found: dict[str, Any] = next(condition for condition in status(cluster)["conditions"] if condition["type"] == kind)
-    return found
-
-
-def wind_down(cluster: FakeCluster) -> None:
-    """The operator and the garbage collector in turn, until neither does anything."""
-    for _ in range(6):
-        cluster.settle()
-        cluster.collect()
-
-
 def test_a_load_from_beginning_to_end() -> None:
     cluster = FakeCluster(job())
     cluster.step()
     assert cluster.objects == {}, "the beginning is recorded before anything is made"
-    assert said(cluster) == ("Pending", "Accepted")
+    assert cluster.said == ("Pending", "Accepted")
     cluster.settle()
     assert cluster.writes == [
         "status OdpDaskJob/sst",
@@ -66,23 +44,23 @@ def test_a_load_from_beginning_to_end() -> None:
         f"create DaskCluster/{BASE}",
         "status OdpDaskJob/sst",
     ]
-    assert said(cluster) == ("Starting", "ClusterStarting")
+    assert cluster.said == ("Starting", "ClusterStarting")
     job_makes_pod(cluster)
     dask_builds(cluster)
     cluster_is_ready(cluster)
     loader_runs(cluster)
     cluster.progress = {"percent": 40, "partitions": {"done": 2, "total": 12}, "rows": 400, "bytes": 4096, "stage": "Loading"}
     cluster.settle()
-    assert said(cluster) == ("Running", "Loading")
-    assert status(cluster)["progress"]["rows"] == 400
-    assert status(cluster)["workers"] == {"desired": 1, "ready": 1}
-    assert status(cluster)["dashboardURL"] == "http://sst-dashboard.ocean.svc:8787/status"
+    assert cluster.said == ("Running", "Loading")
+    assert cluster.status["progress"]["rows"] == 400
+    assert cluster.status["workers"] == {"desired": 1, "ready": 1}
+    assert cluster.status["dashboardURL"] == "http://sst-dashboard.ocean.svc:8787/status"
     loader_ends(cluster, 0, LAST_WORD)
     cluster.progress = None
     cluster.step()
-    assert said(cluster) == ("Succeeded", "LoadVerified")
+    assert cluster.said == ("Succeeded", "LoadVerified")
     assert "DaskCluster" in cluster.kinds(), "the end is recorded before anything is deleted"
-    wind_down(cluster)
+    cluster.wind_down()
     assert cluster.kinds() == LEFT
     assert cluster.writes[-4:] == [
         "delete Service/sst-dashboard",
@@ -90,10 +68,10 @@ def test_a_load_from_beginning_to_end() -> None:
         f"delete Secret/{BASE}-1",
         f"delete NetworkPolicy/{BASE}",
     ]
-    assert status(cluster)["message"] == "1000 rows read of 1000 expected, 990 written to s3://bucket/x/data"
-    assert status(cluster)["result"]["manifestSHA256"] == "ab" * 32
-    assert status(cluster)["progress"]["percent"] == 100
-    assert not {"workers", "dashboardURL", "serviceName"} & status(cluster).keys()
+    assert cluster.status["message"] == "1000 rows read of 1000 expected, 990 written to s3://bucket/x/data"
+    assert cluster.status["result"]["manifestSHA256"] == "ab" * 32
+    assert cluster.status["progress"]["percent"] == 100
+    assert not {"workers", "dashboardURL", "serviceName"} & cluster.status.keys()
     assert cluster.notices == ["Normal Accepted", "Normal LoadVerified"]
     assert len(cluster.writes) <= 16
     step = cluster.step()
@@ -114,12 +92,12 @@ def test_a_load_that_fails_says_why_and_gives_its_cluster_back(code: int, word: 
     cluster = FakeCluster(job())
     everything_runs(cluster)
     loader_ends(cluster, code, word)
-    wind_down(cluster)
-    assert said(cluster) == ("Failed", reason)
-    assert status(cluster)["message"] == message
+    cluster.wind_down()
+    assert cluster.said == ("Failed", reason)
+    assert cluster.status["message"] == message
     assert cluster.kinds() == LEFT
     assert cluster.notices[-1] == f"Warning {reason}"
-    assert (condition(cluster, "Stalled")["status"], condition(cluster, "Ready")["status"]) == ("True", "False")
+    assert (cluster.condition("Stalled")["status"], cluster.condition("Ready")["status"]) == ("True", "False")
 
 
 def test_a_loader_without_memory_says_so() -> None:
@@ -127,7 +105,7 @@ def test_a_loader_without_memory_says_so() -> None:
     everything_runs(cluster)
     loader_ends(cluster, 137, word="OOMKilled")
     cluster.settle()
-    assert said(cluster) == ("Failed", "OutOfMemory")
+    assert cluster.said == ("Failed", "OutOfMemory")
 
 
 def test_a_lost_last_word_fails_no_load() -> None:
@@ -135,19 +113,19 @@ def test_a_lost_last_word_fails_no_load() -> None:
     everything_runs(cluster)
     loader_ends(cluster, 0)
     del cluster.objects["Pod", loader_pod(cluster)["metadata"]["name"]]
-    wind_down(cluster)
-    assert said(cluster) == ("Succeeded", "LoadVerified")
-    assert "result" not in status(cluster)
+    cluster.wind_down()
+    assert cluster.said == ("Succeeded", "LoadVerified")
+    assert "result" not in cluster.status
 
 
 @pytest.mark.parametrize(("code", "phase", "reason"), [(0, "Succeeded", "ScriptFinished"), (2, "Failed", "ScriptFailed")])
 def test_a_script_ends_as_its_program_does(code: int, phase: str, reason: str) -> None:
     cluster = FakeCluster(job(script={"module": "ocean.analysis"}))
     everything_runs(cluster)
-    assert said(cluster) == ("Running", "ScriptRunning")
+    assert cluster.said == ("Running", "ScriptRunning")
     loader_ends(cluster, code, {"reason": "LoadVerified", "message": ""})
-    wind_down(cluster)
-    assert said(cluster) == (phase, reason)
+    cluster.wind_down()
+    assert cluster.said == (phase, reason)
     assert cluster.kinds() == LEFT
 
 
@@ -159,21 +137,21 @@ def test_a_scheduler_that_dies_costs_an_attempt_and_the_cluster_stays() -> None:
     cluster_is_ready(cluster, False)
     loader_ends(cluster, 1, {"reason": "Unavailable", "message": "the Dask scheduler is gone"}, last=False)
     cluster.settle()
-    assert said(cluster) == ("Starting", "ClusterStarting")
+    assert cluster.said == ("Starting", "ClusterStarting")
     cluster_is_ready(cluster)
     cluster.settle()
-    assert said(cluster) == ("Running", "Retrying")
-    assert status(cluster)["message"] == "attempt 2 of 4 comes next; the one before failed: Unavailable: the Dask scheduler is gone"
+    assert cluster.said == ("Running", "Retrying")
+    assert cluster.status["message"] == "attempt 2 of 4 comes next; the one before failed: Unavailable: the Dask scheduler is gone"
     cluster.tick(10)
     job_makes_pod(cluster)
     loader_runs(cluster)
     cluster.settle()
-    assert said(cluster) == ("Running", "Retrying")
-    assert status(cluster)["attempts"] == 2
+    assert cluster.said == ("Running", "Retrying")
+    assert cluster.status["attempts"] == 2
     loader_ends(cluster, 0, LAST_WORD)
-    wind_down(cluster)
-    assert said(cluster) == ("Succeeded", "LoadVerified")
-    assert status(cluster)["attempts"] == 2
+    cluster.wind_down()
+    assert cluster.said == ("Succeeded", "LoadVerified")
+    assert cluster.status["attempts"] == 2
     assert uid not in [raw["metadata"]["uid"] for raw in cluster.objects.values()]
 
 
@@ -185,24 +163,24 @@ def test_suspend_gives_all_back_and_resume_begins_anew() -> None:
     cluster.job["spec"]["suspend"] = True
     cluster.job["metadata"]["generation"] = 2
     cluster.step()
-    assert said(cluster) == ("Suspended", "Suspending")
-    assert {"Job", "DaskCluster"} <= cluster.kinds(), "the stop is recorded before anything is deleted"
-    assert "startTime" not in status(cluster)
-    assert (condition(cluster, "Ready")["status"], condition(cluster, "Reconciling")["status"]) == ("False", "True")
-    wind_down(cluster)
+    assert cluster.said == ("Suspended", "Suspending")
+    assert not [write for write in cluster.writes if write.startswith("delete")], "the stop is recorded before anything is deleted"
+    assert "startTime" not in cluster.status
+    assert (cluster.condition("Ready")["status"], cluster.condition("Reconciling")["status"]) == ("False", "True")
+    cluster.wind_down()
     assert cluster.kinds() == {"ConfigMap"}
-    assert said(cluster) == ("Suspended", "Suspended")
-    assert (condition(cluster, "Ready")["status"], condition(cluster, "Ready")["reason"]) == ("True", "Suspended")
+    assert cluster.said == ("Suspended", "Suspended")
+    assert (cluster.condition("Ready")["status"], cluster.condition("Ready")["reason"]) == ("True", "Suspended")
     assert cluster.settle().decision.requeue_after is None
     cluster.job["spec"]["suspend"] = False
     cluster.step()
-    assert (said(cluster), status(cluster)["runs"], cluster.kinds()) == (("Pending", "Accepted"), 2, {"ConfigMap"})
+    assert (cluster.said, cluster.status["runs"], cluster.kinds()) == (("Pending", "Accepted"), 2, {"ConfigMap"})
     everything_runs(cluster)
     assert ("Secret", f"{BASE}-2") in cluster.objects
     assert cluster.only("Job")["metadata"]["labels"]["odpdask.dev/run"] == "2"
-    assert status(cluster)["startTime"] == "2026-01-01T12:01:40Z"
+    assert cluster.status["startTime"] == "2026-01-01T12:01:40Z"
     loader_ends(cluster, 0, LAST_WORD)
-    wind_down(cluster)
+    cluster.wind_down()
     assert cluster.kinds() == LEFT
 
 
@@ -215,23 +193,35 @@ def test_resume_waits_until_nothing_is_left_of_the_last_run() -> None:
     cluster.settle()
     cluster.job["spec"]["suspend"] = False
     cluster.settle()
-    assert said(cluster) == ("Suspended", "Suspending")
-    assert status(cluster)["runs"] == 1
+    assert cluster.said == ("Suspended", "Suspending")
+    assert cluster.status["runs"] == 1
     del cluster.objects["DaskCluster", BASE]  # as after a deletion that left its children behind
     cluster.settle()
-    assert status(cluster)["runs"] == 1
+    assert cluster.status["runs"] == 1
     assert not any(write.startswith("create") for write in cluster.writes[-6:])
     cluster.collect()
     cluster.settle()
     cluster.collect()
     everything_runs(cluster)
-    assert status(cluster)["runs"] == 2
+    assert cluster.status["runs"] == 2
+
+
+def test_a_new_job_waits_for_the_loader_of_the_last_one() -> None:
+    """A Job that somebody deleted without its pod: two loaders would write at once."""
+    cluster = FakeCluster(job())
+    everything_runs(cluster)
+    del cluster.objects["Job", BASE]
+    cluster.settle()
+    assert "Job" not in cluster.kinds()
+    loader_pod(cluster)["status"]["phase"] = "Failed"
+    cluster.settle()
+    assert "Job" in cluster.kinds()
 
 
 def test_a_job_made_suspended_makes_nothing() -> None:
     cluster = FakeCluster(job(suspend=True))
     cluster.settle()
-    assert (said(cluster), cluster.objects, cluster.writes) == (("Suspended", "Suspended"), {}, ["status OdpDaskJob/sst"])
+    assert (cluster.said, cluster.objects, cluster.writes) == (("Suspended", "Suspended"), {}, ["status OdpDaskJob/sst"])
 
 
 def test_what_somebody_deletes_is_made_again() -> None:
@@ -286,9 +276,9 @@ def test_backoff_limit_is_the_one_thing_of_a_job_that_may_change() -> None:
 def test_a_name_that_is_taken_fails_the_job_and_nothing_of_it_is_touched(kind: str) -> None:
     cluster = FakeCluster(job(dashboard={"ingress": {"host": "sst.example.org"}}))
     theirs = cluster.put({"apiVersion": "v1", "kind": kind, "metadata": {"name": "sst-dashboard"}, "spec": {"theirs": True}})
-    wind_down(cluster)
-    assert said(cluster) == ("Failed", "NameConflict")
-    assert kind in status(cluster)["message"]
+    cluster.wind_down()
+    assert cluster.said == ("Failed", "NameConflict")
+    assert kind in cluster.status["message"]
     assert cluster.objects[kind, "sst-dashboard"] == theirs
     assert cluster.kinds() <= {kind} | LEFT
 
@@ -300,31 +290,31 @@ def test_a_predecessors_service_is_waited_for() -> None:
     meta = {"name": "sst-dashboard", "labels": {"odpdask.dev/job": "sst"}, "ownerReferences": [owner]}
     cluster.put({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {}})
     cluster.settle()
-    assert said(cluster) == ("Starting", "WaitingForDeletion")
+    assert cluster.said == ("Starting", "WaitingForDeletion")
     cluster.collect()
     everything_runs(cluster)
-    assert said(cluster) == ("Running", "Loading")
+    assert cluster.said == ("Running", "Loading")
     assert cluster.objects["Service", "sst-dashboard"]["metadata"]["ownerReferences"][0]["uid"] == UID
 
 
 def test_a_missing_preset_is_waited_for() -> None:
     cluster = FakeCluster(job(scale="huge"))
     cluster.settle()
-    assert said(cluster) == ("Pending", "PresetNotFound")
-    assert status(cluster)["message"].startswith(
+    assert cluster.said == ("Pending", "PresetNotFound")
+    assert cluster.status["message"].startswith(
         "there is no OdpDaskPreset 'huge' beside the job or the operator (there are: large, "
     )
-    assert "startTime" not in status(cluster)
-    assert condition(cluster, "Reconciling")["status"] == "True"
+    assert "startTime" not in cluster.status
+    assert cluster.condition("Reconciling")["status"] == "True"
     assert cluster.notices == ["Warning PresetNotFound"]
     huge = {**cluster.presets[0], "metadata": {"name": "huge", "namespace": "ocean", "generation": 4}}
     cluster.presets.append({**huge, "spec": {"workers": {"replicas": 0}}})
     cluster.settle()
-    assert said(cluster) == ("Pending", "PresetInvalid")
+    assert cluster.said == ("Pending", "PresetInvalid")
     cluster.presets[-1] = huge
     everything_runs(cluster)
-    assert said(cluster) == ("Running", "Loading")
-    assert (status(cluster)["preset"]["name"], status(cluster)["preset"]["generation"]) == ("huge", 4)
+    assert cluster.said == ("Running", "Loading")
+    assert (cluster.status["preset"]["name"], cluster.status["preset"]["generation"]) == ("huge", 4)
 
 
 def test_an_edited_preset_changes_no_running_job() -> None:
@@ -335,14 +325,14 @@ def test_an_edited_preset_changes_no_running_job() -> None:
     assert cluster.only("DaskCluster")["spec"]["worker"]["replicas"] == 2
     cluster.presets.clear()
     loader_ends(cluster, 0, LAST_WORD)
-    wind_down(cluster)
-    assert said(cluster) == ("Succeeded", "LoadVerified")
+    cluster.wind_down()
+    assert cluster.said == ("Succeeded", "LoadVerified")
 
 
 def test_more_than_the_preset_allows_fails() -> None:
     cluster = FakeCluster(job(workers={"replicas": 5}))
     cluster.settle()
-    assert said(cluster) == ("Failed", "LimitExceeded")
+    assert cluster.said == ("Failed", "LimitExceeded")
     assert cluster.objects == {}
     assert cluster.settle().decision.requeue_after is None
 
@@ -365,9 +355,9 @@ def test_more_than_the_preset_allows_fails() -> None:
 )
 def test_a_spec_that_cannot_be_carried_out_fails_with_the_cure(spec: dict[str, Any], words: str) -> None:
     cluster = FakeCluster(job(**spec))
-    wind_down(cluster)
-    assert said(cluster) == ("Failed", "InvalidSpec")
-    assert words in status(cluster)["message"]
+    cluster.wind_down()
+    assert cluster.said == ("Failed", "InvalidSpec")
+    assert words in cluster.status["message"]
     assert cluster.objects == {}
 
 
@@ -375,21 +365,21 @@ def test_auto_asks_the_loader_first() -> None:
     cluster = FakeCluster(job(scale="auto"))
     cluster.settle()
     assert "DaskCluster" not in cluster.kinds()
-    assert "preset" not in status(cluster)
+    assert "preset" not in cluster.status
     job_makes_pod(cluster)
     loader_runs(cluster)
     cluster.settle()
-    assert said(cluster) == ("Starting", "ChoosingPreset")
+    assert cluster.said == ("Starting", "ChoosingPreset")
     cluster.progress = {"stage": "Planning", "table": {"rows": 1_000_000, "bytes": 50_000_000}}
     cluster.step()
-    assert status(cluster)["preset"]["name"] == "medium"
-    assert status(cluster)["preset"]["why"] == "auto is medium: the table has 1,000,000 rows"
+    assert cluster.status["preset"]["name"] == "medium"
+    assert cluster.status["preset"]["why"] == "auto is medium: the table has 1,000,000 rows"
     assert "DaskCluster" not in cluster.kinds(), "the choice is recorded before anything is made by it"
     cluster.settle()
     assert cluster.only("DaskCluster")["spec"]["worker"]["replicas"] == 2
     cluster.progress = {"stage": "Loading", "table": {"rows": 1, "bytes": 1}}
     cluster.settle()
-    assert status(cluster)["preset"]["name"] == "medium"
+    assert cluster.status["preset"]["name"] == "medium"
 
 
 def test_auto_decides_without_a_loader_that_does_not_say() -> None:
@@ -400,7 +390,7 @@ def test_auto_decides_without_a_loader_that_does_not_say() -> None:
     cluster.settle()
     cluster.tick(61)
     cluster.settle()
-    assert status(cluster)["preset"]["why"] == "auto is medium: the loader did not say within 60 s how large the table is"
+    assert cluster.status["preset"]["why"] == "auto is medium: the loader did not say within 60 s how large the table is"
     assert "DaskCluster" in cluster.kinds()
 
 
@@ -413,16 +403,16 @@ def test_auto_waits_for_the_preset_that_it_chose() -> None:
     loader_runs(cluster)
     cluster.progress = {"table": {"rows": 10, "bytes": None}}
     cluster.settle()
-    assert said(cluster) == ("Starting", "PresetNotFound")
+    assert cluster.said == ("Starting", "PresetNotFound")
     cluster.presets.append(small)
     cluster.settle()
-    assert status(cluster)["preset"]["name"] == "small"
+    assert cluster.status["preset"]["name"] == "small"
 
 
 def test_auto_of_a_script_is_decided_at_once() -> None:
     cluster = FakeCluster(job(scale="auto", script={"module": "ocean.analysis"}))
     cluster.settle()
-    assert status(cluster)["preset"]["why"] == "auto is medium: a script has no table"
+    assert cluster.status["preset"]["why"] == "auto is medium: a script has no table"
     assert "DaskCluster" in cluster.kinds()
 
 
@@ -436,9 +426,9 @@ def test_adaptive_workers_follow_the_cluster() -> None:
     dask_builds(cluster, workers=3)
     cluster_is_ready(cluster)
     cluster.settle()
-    assert status(cluster)["workers"] == {"desired": 3, "ready": 3}
+    assert cluster.status["workers"] == {"desired": 3, "ready": 3}
     loader_ends(cluster, 0, LAST_WORD)
-    wind_down(cluster)
+    cluster.wind_down()
     assert cluster.kinds() == LEFT
 
 
@@ -456,8 +446,8 @@ def test_deadlines_end_a_load_that_runs(spec: dict[str, Any], seconds: float, re
     step = cluster.settle()
     assert step.decision.requeue_after is not None
     cluster.tick(seconds)
-    wind_down(cluster)
-    assert said(cluster) == ("Failed", reason)
+    cluster.wind_down()
+    assert cluster.said == ("Failed", reason)
     assert cluster.kinds() == {"ConfigMap"}, "a loader that still ran is stopped"
 
 
@@ -468,15 +458,15 @@ def test_progress_moves_its_deadline_and_silence_does_not_count() -> None:
         cluster.progress = {"rows": rows, "stage": "Loading"}
         cluster.tick(20)
         cluster.settle()
-    assert said(cluster) == ("Running", "Loading")
+    assert cluster.said == ("Running", "Loading")
     cluster.progress = None
     cluster.tick(1000)
     cluster.settle()
-    assert said(cluster) == ("Running", "Loading")
+    assert cluster.said == ("Running", "Loading")
     cluster.progress = {"rows": 4, "stage": "Verifying"}
     cluster.tick(1000)
     cluster.settle()
-    assert said(cluster) == ("Running", "Loading")
+    assert cluster.said == ("Running", "Loading")
 
 
 def test_the_startup_deadline_says_what_was_missing() -> None:
@@ -486,11 +476,11 @@ def test_the_startup_deadline_says_what_was_missing() -> None:
     loader_waits(cluster, "ErrImagePull", "not found")
     cluster.tick(119)
     cluster.settle()
-    assert said(cluster) == ("Starting", "ImagePullFailed")
+    assert cluster.said == ("Starting", "ImagePullFailed")
     cluster.tick(2)
-    wind_down(cluster)
-    assert said(cluster) == ("Failed", "StartupDeadlineExceeded")
-    assert "the image image of the loader cannot be pulled: not found" in status(cluster)["message"]
+    cluster.wind_down()
+    assert cluster.said == ("Failed", "StartupDeadlineExceeded")
+    assert "the image image of the loader cannot be pulled: not found" in cluster.status["message"]
 
 
 def test_a_cluster_that_is_lost_has_the_same_time_to_come_back() -> None:
@@ -499,13 +489,13 @@ def test_a_cluster_that_is_lost_has_the_same_time_to_come_back() -> None:
     cluster.tick(3600)
     cluster_is_ready(cluster, False)
     cluster.settle()
-    assert said(cluster)[0] == "Starting"
+    assert cluster.said[0] == "Starting"
     cluster.tick(119)
     cluster.settle()
-    assert said(cluster)[0] == "Starting"
+    assert cluster.said[0] == "Starting"
     cluster.tick(2)
     cluster.settle()
-    assert said(cluster) == ("Failed", "StartupDeadlineExceeded")
+    assert cluster.said == ("Failed", "StartupDeadlineExceeded")
 
 
 def test_the_time_between_attempts_is_no_startup() -> None:
@@ -514,10 +504,10 @@ def test_the_time_between_attempts_is_no_startup() -> None:
     loader_ends(cluster, 1, last=False)
     cluster.tick(300)
     cluster.settle()
-    assert said(cluster) == ("Running", "Retrying")
+    assert cluster.said == ("Running", "Retrying")
     cluster.tick(400)
     cluster.settle()
-    assert said(cluster) == ("Failed", "StartupDeadlineExceeded"), "but it is not endless: a quota may hold the next pod back"
+    assert cluster.said == ("Failed", "StartupDeadlineExceeded"), "but it is not endless: a quota may hold the next pod back"
 
 
 def test_a_cluster_is_kept_after_a_failure_for_as_long_as_asked() -> None:
@@ -528,21 +518,21 @@ def test_a_cluster_is_kept_after_a_failure_for_as_long_as_asked() -> None:
         step = cluster.settle()
         cluster.collect()
     assert {"DaskCluster", "Service", "Secret", "NetworkPolicy"} <= cluster.kinds()
-    assert condition(cluster, "ClusterReady")["reason"] == "ClusterKept"
-    assert status(cluster)["dashboardURL"]
+    assert cluster.condition("ClusterReady")["reason"] == "ClusterKept"
+    assert cluster.status["dashboardURL"]
     assert step.decision.requeue_after is not None
     cluster.tick(step.decision.requeue_after.total_seconds())
-    wind_down(cluster)
+    cluster.wind_down()
     assert cluster.kinds() == LEFT
-    assert condition(cluster, "ClusterReady")["reason"] == "ClusterDeleted"
-    assert "dashboardURL" not in status(cluster)
+    assert cluster.condition("ClusterReady")["reason"] == "ClusterDeleted"
+    assert "dashboardURL" not in cluster.status
 
 
 def test_nothing_is_kept_after_a_success() -> None:
     cluster = FakeCluster(job(keepCluster="OnFailure"))
     everything_runs(cluster)
     loader_ends(cluster, 0, LAST_WORD)
-    wind_down(cluster)
+    cluster.wind_down()
     assert cluster.kinds() == LEFT
 
 
@@ -551,7 +541,7 @@ def test_ttl_deletes_the_job_itself_and_no_child() -> None:
     everything_runs(cluster)
     assert "ttlSecondsAfterFinished" not in cluster.only("Job")["spec"]
     loader_ends(cluster, 0, LAST_WORD)
-    wind_down(cluster)
+    cluster.wind_down()
     step = cluster.settle()
     assert step.decision.requeue_after is not None
     cluster.tick(step.decision.requeue_after.total_seconds())
@@ -577,31 +567,31 @@ def test_a_dask_operator_that_is_gone_holds_a_cluster_and_that_is_said() -> None
     everything_runs(cluster)
     cluster.only("DaskCluster")["metadata"]["finalizers"] = ["kopf.zalando.org/KopfFinalizerMarker"]
     loader_ends(cluster, 0, LAST_WORD)
-    wind_down(cluster)
+    cluster.wind_down()
     cluster.tick(121)
-    wind_down(cluster)
-    assert said(cluster) == ("Succeeded", "LoadVerified"), "the load is done all the same"
-    assert condition(cluster, "ClusterReady")["reason"] == "DeletionStuck"
+    cluster.wind_down()
+    assert cluster.said == ("Succeeded", "LoadVerified"), "the load is done all the same"
+    assert cluster.condition("ClusterReady")["reason"] == "DeletionStuck"
     assert (
         "held by finalizer kopf.zalando.org/KopfFinalizerMarker; does the Dask operator run?"
-        in condition(cluster, "ClusterReady")["message"]
+        in cluster.condition("ClusterReady")["message"]
     )
     assert cluster.step().decision.requeue_after is not None
     del cluster.only("DaskCluster")["metadata"]["finalizers"]
     cluster.collect()
-    wind_down(cluster)
+    cluster.wind_down()
     assert cluster.kinds() == LEFT
-    assert condition(cluster, "ClusterReady")["reason"] == "ClusterDeleted"
+    assert cluster.condition("ClusterReady")["reason"] == "ClusterDeleted"
 
 
 def test_without_the_dask_operator_nothing_begins() -> None:
     cluster = FakeCluster(job())
     cluster.dask_served = False
     cluster.settle()
-    assert (said(cluster), cluster.objects) == (("Pending", "DaskOperatorMissing"), {})
+    assert (cluster.said, cluster.objects) == (("Pending", "DaskOperatorMissing"), {})
     cluster.dask_served = True
     everything_runs(cluster)
-    assert said(cluster) == ("Running", "Loading")
+    assert cluster.said == ("Running", "Loading")
 
 
 def test_a_dask_operator_that_does_nothing_is_noticed() -> None:
@@ -613,10 +603,10 @@ def test_a_dask_operator_that_does_nothing_is_noticed() -> None:
     loader_runs(cluster)
     cluster.tick(10)
     cluster.settle()
-    assert said(cluster) == ("Starting", "DaskOperatorSilent")
+    assert cluster.said == ("Starting", "DaskOperatorSilent")
     dask_builds(cluster)
     cluster.settle()
-    assert said(cluster) == ("Starting", "ClusterStarting")
+    assert cluster.said == ("Starting", "ClusterStarting")
 
 
 def test_an_object_that_the_api_server_cannot_take_fails_the_job() -> None:
@@ -624,9 +614,9 @@ def test_an_object_that_the_api_server_cannot_take_fails_the_job() -> None:
     cluster.refusals[Child.JOB] = Refusal(
         Child.JOB, "create", 422, 'Job.batch "sst" is invalid: spec.template.spec.affinity: Invalid'
     )
-    wind_down(cluster)
-    assert said(cluster) == ("Failed", "Refused")
-    assert "spec.template.spec.affinity: Invalid" in status(cluster)["message"]
+    cluster.wind_down()
+    assert cluster.said == ("Failed", "Refused")
+    assert "spec.template.spec.affinity: Invalid" in cluster.status["message"]
     assert cluster.kinds() == {"ConfigMap"}
 
 
@@ -636,12 +626,12 @@ def test_a_quota_is_waited_for() -> None:
     cluster.refusals[Child.JOB] = Refusal(Child.JOB, "create", 403, words)
     for _ in range(3):
         step = cluster.step()
-    assert said(cluster) == ("Starting", "QuotaExceeded")
+    assert cluster.said == ("Starting", "QuotaExceeded")
     assert step.decision.requeue_after is not None
     assert "DaskCluster" not in cluster.kinds(), "the loader comes first"
     cluster.refusals.clear()
     everything_runs(cluster)
-    assert said(cluster) == ("Running", "Loading")
+    assert cluster.said == ("Running", "Loading")
 
 
 def test_a_lost_status_finds_its_run_again() -> None:
@@ -649,12 +639,12 @@ def test_a_lost_status_finds_its_run_again() -> None:
     everything_runs(cluster)
     assert cluster.job is not None
     cluster.job["spec"]["suspend"] = True
-    wind_down(cluster)
+    cluster.wind_down()
     cluster.job["spec"]["suspend"] = False
     everything_runs(cluster)
-    assert status(cluster)["runs"] == 2
+    assert cluster.status["runs"] == 2
     uids = {raw["metadata"]["uid"] for raw in cluster.objects.values()}
     del cluster.job["status"]
     cluster.settle()
-    assert (said(cluster), status(cluster)["runs"]) == (("Running", "Loading"), 2)
+    assert (cluster.said, cluster.status["runs"]) == (("Running", "Loading"), 2)
     assert {raw["metadata"]["uid"] for raw in cluster.objects.values()} == uids

@@ -141,15 +141,15 @@ def loader_seen(what: str | None, now: datetime.datetime) -> LoaderSeen:
     ended = PodSeen(uid="ended", created=now, end=PodEnd(exit_code=1, at=now))
     match what:
         case "runs":
-            return LoaderSeen(attempts=1, pods=1, pod=PodSeen(uid="runs", created=now, running_since=now))
+            return LoaderSeen(attempts=1, living_pods=1, pod=PodSeen(uid="runs", created=now, running_since=now))
         case "between":
-            return LoaderSeen(attempts=1, failures=1, pods=1, pod=ended, ended_pod=ended)
+            return LoaderSeen(attempts=1, failures=1, pod=ended, ended_pod=ended)
         case "done":
-            return LoaderSeen(attempts=1, pods=1, succeeded=True)
+            return LoaderSeen(attempts=1, succeeded=True)
         case "failed":
-            return LoaderSeen(attempts=4, failures=4, pods=4, succeeded=False, pod=ended, ended_pod=ended)
+            return LoaderSeen(attempts=4, failures=4, succeeded=False, pod=ended, ended_pod=ended)
         case "going":
-            return LoaderSeen(attempts=1, pods=1)
+            return LoaderSeen(attempts=1, living_pods=1)
         case _:
             return LoaderSeen()
 

@@ -126,7 +126,7 @@ def _choose(plan: Plan, observed: Observed, *, now: datetime.datetime) -> Preset
 def _missing(plan: Plan, observed: Observed) -> tuple[Child, ...]:
     """The children to be made now. One that is being deleted is waited for; so is what hangs on its name."""
     missing = [child for child in wanted(plan) if child not in _UNSEEN and observed.child(child).absent]
-    if observed.loader.pods and Child.JOB in missing:
+    if observed.loader.living_pods and Child.JOB in missing:
         missing.remove(Child.JOB)  # a loader of an earlier Job still ends
     if Child.CLUSTER in missing and (observed.cluster.remnants or not observed.dask_served):
         missing.remove(Child.CLUSTER)

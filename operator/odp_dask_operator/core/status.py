@@ -40,7 +40,7 @@ def next_status(job: JobRecord, plan: Plan | Problem, observed: Observed, decisi
     now, before = now.replace(microsecond=0), job.status
     if job.deleting:
         return before
-    verdict = decision.verdict or _recorded(before)
+    verdict = decision.verdict or _recorded(job)
     cluster = _cluster(job, verdict, observed, now=now)
     uses_cluster = verdict.phase in (Phase.STARTING, Phase.RUNNING) or cluster.reason is Reason.CLUSTER_KEPT
     after = before.model_copy(
@@ -68,9 +68,11 @@ def to_json(status: JobStatus) -> dict[str, Any]:
     return status.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def _recorded(status: JobStatus) -> Verdict:
-    assert status.phase is not None
-    return Verdict(phase=status.phase, reason=status.reason or "", message=status.message or "")
+def _recorded(job: JobRecord) -> Verdict:
+    """How a job ended, by the condition that says so: the rest may have been written by another version."""
+    assert job.end is not None
+    phase = Phase.SUCCEEDED if job.end.type is ConditionType.COMPLETE else Phase.FAILED
+    return Verdict(phase=phase, reason=job.status.reason or job.end.reason, message=job.status.message or job.end.message)
 
 
 def _conditions(job: JobRecord, verdict: Verdict, cluster: "_Cluster", *, now: Moment) -> tuple[Condition, ...]:

@@ -11,8 +11,9 @@ from odp_dask_operator.core.observed.record import LoaderSeen, PodSeen, Seen, Si
 def read_loader(job: Raw | None, own: Sequence[Raw], events: Sequence[Raw]) -> LoaderSeen:
     """What the Job says of itself, and its newest pods."""
     pods = [read_pod(raw, role=LOADER) for raw in own if raw["kind"] == "Pod" and labels_of(raw).get(COMPONENT_LABEL) == LOADER]
+    living = sum(pod.end is None for pod in pods)
     if job is None:
-        return LoaderSeen(pods=len(pods))
+        return LoaderSeen(living_pods=living)
     pods.sort(key=lambda pod: (pod.created, pod.uid))
     newest = pods[-1] if pods else None
     status = job.get("status") or {}
@@ -27,7 +28,7 @@ def read_loader(job: Raw | None, own: Sequence[Raw], events: Sequence[Raw]) -> L
         verdict="" if verdict is None else verdict.get("message") or "",
         pod=newest,
         ended_pod=next((pod for pod in reversed(pods) if pod.end), None),
-        pods=len(pods),
+        living_pods=living,
         trouble=_trouble(job["metadata"]["uid"], newest, events),
     )
 

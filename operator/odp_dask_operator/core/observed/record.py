@@ -105,7 +105,8 @@ class LoaderSeen:
     """The newest one."""
     ended_pod: PodSeen | None = None
     """The newest one that has ended."""
-    pods: int = 0
+    living_pods: int = 0
+    """Pods that have not ended; of an earlier Job, while there is none."""
     trouble: Trouble | None = None
     """Why its pod is not made or does not start."""
 

@@ -10,7 +10,7 @@ from odp_dask_operator.spec import Reason
 
 _IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"})
 _STARTING = frozenset({"", "ContainerCreating", "PodInitializing"})
-_LACKING = re.compile(r"Insufficient ([\w./-]+)")
+_LACKING = re.compile(r"Insufficient ([\w./-]*\w)")
 _NO_OBJECT = re.compile(r'(?i:(secret|configmap)) "([^"]+)" not found')
 _NO_KEY = re.compile(r"couldn't find key (\S+) in (Secret|ConfigMap) [^/\s]+/(\S+)")
 _NO_FILE = re.compile(r"references non-existent (secret|config) key: ([^\s,]+)")
