@@ -15,6 +15,7 @@ import distributed
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import requests
 
 from odp_loader.errors import LoadError, Transient
 from odp_loader.odp.client import OdpClient
@@ -247,6 +248,12 @@ class TestKey:
         assert not any(API_KEY in repr(progress) for progress in watcher.seen)
         assert API_KEY not in repr(client.get_scheduler_logs()) + repr(client.get_worker_logs())
         story = client.run_on_scheduler(lambda dask_scheduler: repr([dask_scheduler.transition_log, dask_scheduler.tasks]))
+        story += repr(client.get_events())
+        dashboard = client.dashboard_link.removesuffix("/status")
+        for page in ("status", "tasks", "graph", "info/main/workers.html", "info/main/logs.html", "metrics", "json/counts.json"):
+            reply = requests.get(f"{dashboard}/{page}", timeout=30)
+            assert reply.status_code == 200, page
+            story += reply.text
         assert API_KEY not in story
 
 
