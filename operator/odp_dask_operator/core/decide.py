@@ -173,7 +173,7 @@ def _after_end(job: JobRecord, observed: Observed, *, ended_at: datetime.datetim
         settled, next_step = False, kept - now
     else:
         delete, settled = _teardown(job, observed, with_job=running)
-        next_step = SOON
+        next_step = SOON if delete else SELDOM
     waits = [] if settled else [next_step]
     if gone_at is not None:
         waits.append(gone_at - now)

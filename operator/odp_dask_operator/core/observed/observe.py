@@ -31,16 +31,17 @@ ATOMIC = ("selector", "podSelector", "namespaceSelector")
 def observe(names: Names, plan: Plan | Problem, facts: Facts) -> Observed:
     """The facts about a job's children."""
     found = {child: raw for child in Child if child not in _UNSEEN and (raw := _find(facts.objects, names, child)) is not None}
-    cluster = found.get(Child.CLUSTER, {}).get("metadata", {}).get("uid", "")
-    children = {child: _seen(child, raw, names, plan, cluster_uid=cluster) for child, raw in found.items()}
+    cluster_uid = found.get(Child.CLUSTER, {}).get("metadata", {}).get("uid", "")
+    children = {child: _seen(child, raw, names, plan, cluster_uid=cluster_uid) for child, raw in found.items()}
     own = [raw for raw in facts.objects if labels_of(raw).get(UID_LABEL) == names.uid]
     service = found.get(Child.SERVICE, {})
+    cluster = read_cluster(names, children, own, facts.events)
     loader = read_loader(found.get(Child.JOB), own, facts.events)
     return Observed(
         children=children,
         loader=loader,
-        cluster=read_cluster(names, children, own, facts.events),
-        silent=(*silent_loader(children.get(Child.JOB), loader), *silent_in_cluster(own)),
+        cluster=cluster,
+        silent=(*silent_loader(children.get(Child.JOB), loader), *(() if cluster.ready else silent_in_cluster(own))),
         progress=read_progress(facts.progress),
         dashboard_url=dashboard_url(plan, service=service) if isinstance(plan, Plan) else None,
         dask_served=facts.dask_served,
