@@ -1,11 +1,18 @@
-"""What tests of all parts share: golden files, compared or written anew."""
+"""What tests of all parts share: signals as a terminal has them, and golden files, compared or written anew."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 GOLDEN = Path(__file__).parent / "unit" / "golden"
+
+
+def pytest_configure() -> None:
+    """Undo what `&` and `nohup` do to whoever they start: the processes of the tests would inherit deafness to signals."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

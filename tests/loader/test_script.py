@@ -21,14 +21,10 @@ from odp_loader.spec import Script
 
 EXAMPLES = Path(__file__).parents[1] / "data" / "scripts"
 RUN_IN_A_PROCESS = """
-import signal
 import sys
 from pathlib import Path
 from odp_loader.script import run_script
 from odp_loader.spec import Script
-for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # whoever started the tests may ignore them
-    signal.signal(signum, signal.SIG_DFL)
-signal.signal(signal.SIGINT, signal.default_int_handler)
 script = Script.model_validate({"configMap": {"name": "code", "key": "main.py"}})
 sys.exit(run_script(script, scheduler_address=None, config_maps={"code": Path(sys.argv[1])}))
 """
