@@ -124,6 +124,33 @@ def test_progress_is_served_while_it_loads(server: OdpServer, loader: Loader, tm
     assert "odp_load_rows" in metrics
 
 
+def test_sigterm_ends_it_at_once_and_the_next_one_goes_on(server: OdpServer, loader: Loader, tmp_path: Path):
+    server.settings(bytes_per_s=2_000_000)
+    job = load(server, tmp_path / "out", streams=2)
+    job["load"]["partitions"] = {"targetBytes": "1Mi"}
+    with loader.start(job, "--port", "0") as process:
+        end = time.monotonic() + DEADLINE_S
+        while len(list(tmp_path.glob("out/receipts/*/*.json"))) < 2:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        process.terminate()
+        process.communicate(timeout=15)
+    server.reset()
+    assert process.returncode == 143
+    assert not (tmp_path / "out" / "manifest.json").exists()
+    status, words = loader.run(job)
+    assert (status, words["result"]["rows_written"]) == (0, 194400)
+    assert words["result"]["resumed_partitions"] >= 2
+
+
+def test_last_words_that_cannot_be_said_change_no_outcome(loader: Loader, tmp_path: Path):
+    loader.last_words = tmp_path / "nowhere" / "log"
+    job = {"load": {"source": {"synthetic": {"rows": 10}}, "sink": {"parquet": {"url": str(tmp_path / "out")}}}}
+    with loader.start(job, "--port", "0") as process:
+        process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0
+
+
 def test_a_script_runs_unchanged_and_its_status_is_the_jobs(loader: Loader, tmp_path: Path):
     folder = tmp_path / "config-maps" / "code"
     folder.mkdir(parents=True)

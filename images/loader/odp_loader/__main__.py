@@ -11,6 +11,7 @@ the documented one: 0 done, 2 invalid, 3 credentials, 4 verification, 5 output e
 import argparse
 import json
 import logging
+import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -87,8 +88,14 @@ def carry_out(work: Load | Script, *, port: int, config_maps: Path) -> tuple[int
         return 0, run_load(work, client, observer=_Narrator(server), report=True)
 
 
+def _stop(number: int, _: object) -> None:
+    """End now; what is finished is kept. The first process of a container has no default action for a signal."""
+    sys.exit(128 + number)
+
+
 def main() -> None:
     """Run the command line."""
+    signal.signal(signal.SIGTERM, _stop)
     parser = argparse.ArgumentParser(prog="odp-loader", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("job", type=Path, help="the load or script, as JSON")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="of /progress and /metrics (default %(default)s)")
@@ -104,8 +111,11 @@ def main() -> None:
         error, status = failure, failure.exit_code
         _log.error("%s: %s", failure.reason, failure)
     log = arguments.termination_log or (Path(TERMINATION_LOG) if Path(TERMINATION_LOG).exists() else None)
-    if log is not None:
-        log.write_bytes(termination_message(error=error, result=result))
+    try:
+        if log is not None:
+            log.write_bytes(termination_message(error=error, result=result))
+    except OSError as failure:  # how it ended does not depend on whether that can be said
+        _log.warning("%s cannot be written: %s", log, failure)
     sys.exit(status)
 
 
