@@ -3,6 +3,7 @@ import hashlib
 import json
 import math
 import resource
+from contextlib import contextmanager
 from decimal import Decimal
 
 import numpy as np
@@ -149,31 +150,35 @@ def test_the_same_rows_give_the_same_bytes(tmp_path):
     assert first == second
 
 
-@pytest.fixture
-def disk():
-    """Lets no file grow beyond what is asked for, as a full disk would; Python ignores the signal, so the write fails."""
+@contextmanager
+def disk(size: int):
+    """Lets no file grow beyond `size`, as a full disk would; Python ignores the signal, so the write fails.
+
+    For the block only: pytest's own output may go to a file that is longer.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_failing_disk_is_an_error_with_the_file_and_leaves_nothing(tmp_path, disk):
+def test_a_failing_disk_is_an_error_with_the_file_and_leaves_nothing(tmp_path):
     table = pa.table({"x": np.random.default_rng(1).normal(size=200_000)})
-    disk(64 * 1024)
-    with pytest.raises(LoadError, match=r"part-0\.parquet cannot be written: File too large; ") as caught:
+    with pytest.raises(LoadError, match=r"part-0\.parquet cannot be written: File too large; ") as caught, disk(64 * 1024):
         write(tmp_path, table)
     assert caught.value.exit_code == 1
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_disk_that_fails_while_a_file_is_begun_again_leaves_nothing(tmp_path, disk, small_row_groups):
+def test_a_disk_that_fails_while_a_file_is_begun_again_leaves_nothing(tmp_path, small_row_groups):
     rng = np.random.default_rng(1)
     schema = pa.schema([("x", pa.float64()), ("y", pa.float64())])
     with PartitionWriter(tmp_path, stem="part-0", schema=schema, compression=Compression.SNAPPY) as own:
         own.write(pa.record_batch([rng.normal(size=1000), rng.normal(size=1000)], schema=schema))
         assert (tmp_path / "part-0.parquet").stat().st_size > 10_000
-        disk(8_000)
-        with pytest.raises(LoadError, match="cannot be written: File too large"):
+        with pytest.raises(LoadError, match="cannot be written: File too large"), disk(8_000):
             own.write(pa.record_batch([[NAN] * 100, rng.normal(size=100)], schema=schema))
     assert list(tmp_path.iterdir()) == []
 
