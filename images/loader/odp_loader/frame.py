@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pyarrow as pa
 
-from odp_loader.errors import LoadError
-from odp_loader.key import without_key
+from odp_loader.guard import alone
 from odp_loader.partition import Partition
 from odp_loader.patience import patiently
 from odp_loader.prepare import bytes_per_row
 from odp_loader.sources.odp import OdpTable
 from odp_loader.spec import OdpSource, Partitions
 from odp_loader.task import ATTEMPTS
+from odp_loader.transform.frames import NULLABLE
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
@@ -67,27 +67,18 @@ def _read(partition: Partition, *, source: OdpSource, columns: Sequence[str] | N
     """One partition, the whole of it or an error."""
     wanted = source if columns is None else source.model_copy(update={"columns": tuple(columns) or None})
     table = OdpTable(wanted)
-    try:
+
+    def read() -> pd.DataFrame:
         rows = patiently(lambda: list(table.read(partition.selection)), attempts=ATTEMPTS)
         return to_pandas(pa.Table.from_batches(rows, schema=table.schema))
-    except LoadError:
-        raise
-    except Exception as error:  # the outermost line of a task: Dask pickles what escapes, with whatever it holds
-        raise LoadError(without_key(f"partition {partition.index} failed: {type(error).__name__}: {error}")) from None
+
+    return alone(partition.index, read)
 
 
 def to_pandas(table: pa.Table) -> pd.DataFrame:
     """Arrow to pandas with types that do not depend on the values: nullable integers and booleans, Arrow strings."""
     types: dict[pa.DataType, object] = {
-        pa.int8(): pd.Int8Dtype(),
-        pa.int16(): pd.Int16Dtype(),
-        pa.int32(): pd.Int32Dtype(),
-        pa.int64(): pd.Int64Dtype(),
-        pa.uint8(): pd.UInt8Dtype(),
-        pa.uint16(): pd.UInt16Dtype(),
-        pa.uint32(): pd.UInt32Dtype(),
-        pa.uint64(): pd.UInt64Dtype(),
-        pa.bool_(): pd.BooleanDtype(),
+        **NULLABLE,
         pa.string(): pd.StringDtype("pyarrow"),
         pa.date32(): pd.ArrowDtype(pa.date32()),
     }

@@ -13,8 +13,8 @@ from pathlib import Path
 import pyarrow as pa
 from dask.system import CPU_COUNT
 
-from odp_loader.errors import LoadError, Throttled, Transient, UserCodeFailed
-from odp_loader.key import without_key
+from odp_loader.errors import Transient
+from odp_loader.guard import alone
 from odp_loader.ledger import DATA, Ledger, file_stem
 from odp_loader.partition import Partition
 from odp_loader.patience import wait_s
@@ -103,7 +103,7 @@ def load_partition(context: Context, partition: Partition, nan_columns: frozense
         once.ledger.record(receipt)
         return receipt
 
-    return _guarded(partition, read)
+    return alone(partition.index, read)
 
 
 class _Attempt:
@@ -257,20 +257,3 @@ def table_to_bytes(table: pa.Table) -> bytes:
     with pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
     return bytes(sink.getvalue())
-
-
-def _guarded(partition: Partition, work: Callable[[], Receipt]) -> Receipt:
-    """Do the work, and let nothing but an error of ours escape, alone: Dask pickles it with all that hangs on it."""
-    failure: LoadError
-    try:
-        return work()
-    except Throttled as error:
-        failure = Throttled(f"partition {partition.index}: {error}", error.retry_after_s)
-    except (Transient, UserCodeFailed) as error:
-        failure = type(error)(f"partition {partition.index}: {error}")
-    except LoadError as error:
-        failure = error
-    except Exception as error:  # the outermost line of a task
-        failure = LoadError(without_key(f"partition {partition.index} failed: {type(error).__name__}: {error}"))
-    failure.__cause__ = failure.__context__ = None
-    raise failure

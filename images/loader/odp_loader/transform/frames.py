@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-_NULLABLE = {
+NULLABLE = {
     pa.bool_(): pd.BooleanDtype(),
     pa.int8(): pd.Int8Dtype(),
     pa.int16(): pd.Int16Dtype(),
@@ -85,7 +85,7 @@ def fitted(rows: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 def _series(column: pa.Array) -> "pd.Series[Any]":
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    mapper = _NULLABLE.get if column.null_count else None
+    mapper = NULLABLE.get if column.null_count else None
     series: pd.Series[Any] = column.to_pandas(types_mapper=mapper)
     return series
 
