@@ -51,10 +51,10 @@ class Answer:
 
     @property
     def causes(self) -> list[tuple[str, str]]:
-        """Of a refusal: each field and its sentence."""
+        """Of a refusal: each field and its sentence, sorted; the server tells them in no order of its own."""
         found = self.body.get("details", {}).get("causes", [])
         named = [(cause["field"], cause["message"]) for cause in found if cause.get("field", "<nil>") != "<nil>"]
-        return named or [("", self.body.get("message", ""))]
+        return sorted(named) or [("", self.body.get("message", ""))]
 
 
 @dataclass(frozen=True)
