@@ -20,14 +20,14 @@ OUTPUT = ".demo/sst"
 ENVIRONMENT = {**os.environ, "ODP_API_KEY": "demo"}
 
 
-def main() -> int:
-    """Returns the exit status of the load."""
-    shutil.rmtree(ROOT / OUTPUT, ignore_errors=True)
+def main(output: str = OUTPUT) -> int:
+    """Returns the exit status of the load; the dataset is in the folder `output` then."""
+    shutil.rmtree(ROOT / output, ignore_errors=True)
     with odp_server() as url:
         print(f"An ODP-compatible server has the COADS climatology: 194 400 rows of real ocean data, at {url}\n")
-        status = load(url)
+        status = load(url, output)
     if status == 0:
-        show(f"{OUTPUT}/data")
+        show(output)
     return status
 
 
@@ -44,9 +44,9 @@ def odp_server() -> Iterator[str]:
             server.stdin.close()
 
 
-def load(url: str) -> int:
+def load(url: str, output: str) -> int:
     """The job as a user would apply it. Of this machine is where it reads and writes, and partitions small enough to be several."""
-    settings = (f"source.odp.baseURL={url}", f"sink.parquet.url={OUTPUT}", "partitions.targetBytes=1Mi")
+    settings = (f"source.odp.baseURL={url}", f"sink.parquet.url={output}", "partitions.targetBytes=1Mi")
     command = ["odp-dask", "run", JOB, *(word for setting in settings for word in ("--set", f"spec.load.{setting}"))]
     print(f"$ {shlex.join(command)}", flush=True)
     program = Path(sys.executable).with_name(command[0])
@@ -58,20 +58,21 @@ def load(url: str) -> int:
                 continue
 
 
-def show(folder: str) -> None:
+def show(output: str) -> None:
     """What anybody would do with the result."""
     import dask
     import dask.dataframe as dd
 
     os.chdir(ROOT)
+    folder = f"{output}/data"
     print(f'\n>>> import dask.dataframe as dd\n>>> ocean = dd.read_parquet("{folder}")\n>>> ocean.head(npartitions=-1)')
     with dask.config.set(scheduler="threads"):
         ocean = dd.read_parquet(folder)
         print(ocean.head(npartitions=-1).to_string())
         print('\n>>> ocean.groupby("month").sst.mean().compute().round(2)')
         print(ocean.groupby("month").sst.mean().compute().round(2).sort_index().to_string())
-    print(f"\nThe dataset is in {ROOT / OUTPUT}: data/ is the table, manifest.json proves it.")
+    print(f"\nThe dataset is in {ROOT / output}: data/ is the table, manifest.json proves it.")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))

@@ -5,6 +5,7 @@ import queue
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -130,7 +131,8 @@ class Fleet:
         if self._client.status == "running":
             self._client.unsubscribe_topic(_topic(self._id))
             self._client.cancel(list(self._flying), force=True)
-            self._client.unregister_worker_plugin(self._plugin.name)
+            with suppress(KeyError, OSError):  # a worker that has just begun, or has just gone, does not have it
+                self._client.unregister_worker_plugin(self._plugin.name)
         self._flying.clear()
 
     @property

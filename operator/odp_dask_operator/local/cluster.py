@@ -7,6 +7,7 @@ import socket
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def _start(size: ClusterSize, *, verbose: bool) -> distributed.LocalCluster:
     """A running cluster, or none: an interrupt is obeyed when all its processes are known."""
     cluster = None
     try:
-        with shielded():
+        with shielded(), deaf_children():
             cluster = distributed.LocalCluster(
                 n_workers=size.workers,
                 threads_per_worker=size.threads,
@@ -84,6 +85,20 @@ def _start(size: ClusterSize, *, verbose: bool) -> distributed.LocalCluster:
         cluster.close(timeout=_CLOSE_S)
         raise
     return cluster
+
+
+@contextmanager
+def deaf_children() -> Iterator[None]:
+    """What starts in the block, and what that starts, never hears Ctrl-C: a terminal sends it to all, but ending workers is our part.
+
+    A mask of signals is inherited by threads and processes, also across exec; this thread has its own back after the block.
+    """
+    resource_tracker.ensure_running()  # which lifts the mask when it is started first by a worker's start
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _stop_now(cluster: distributed.LocalCluster) -> None:

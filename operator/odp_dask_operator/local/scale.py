@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from odp_dask_operator.presets import BUILT_IN, choose_preset
+from odp_dask_operator.presets import BUILT_IN, choose_preset, why_auto
 from odp_dask_operator.spec import AUTO, OdpDaskJob, OdpDaskPreset, shape
 from odp_loader.errors import InvalidLoad
 from odp_loader.spec import Load
@@ -18,7 +18,7 @@ def find_preset(job: OdpDaskJob, presets: Mapping[str, OdpDaskPreset]) -> tuple[
     if name == AUTO:
         rows, size_bytes = table_size(job.spec.load) if job.spec.load else (None, None)
         name = choose_preset(rows=rows, size_bytes=size_bytes)
-        why = f"auto is {name}: {f'the table has {rows:,} rows' if rows is not None else 'the number of rows is not known'}"
+        why = why_auto(name, rows=rows, size_bytes=size_bytes)
     if name not in known:
         close = shape.nearest(name, tuple(known))
         hint = (
