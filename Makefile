@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench tools lock clean
+.PHONY: help install demo test check format bench tools chart lock clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -37,8 +37,18 @@ format: install  ## rewrite the code as `make check` wants it, and the generated
 bench: install  ## measure the speed claims; writes benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/loader.py $(ARGS)
 
-tools: ## build the servers that tests use, from their pinned Go modules, into .cache/bin
+tools: .cache/bin/helm  ## build what tests and charts use, from pinned Go modules, into .cache/bin
 	go build -C tools/versitygw -o ../../.cache/bin/ github.com/versity/versitygw/cmd/versitygw
+
+# Helm asks its build for its own version and for the Kubernetes that `helm template` stands for.
+HELM_FLAGS := -X helm.sh/helm/v3/internal/version.version=v3.19.0 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=34
+.cache/bin/helm: tools/helm/go.mod
+	go build -C tools/helm -ldflags "$(HELM_FLAGS)" -o ../../.cache/bin/ helm.sh/helm/v3/cmd/helm
+	@touch $@
+
+chart: install .cache/bin/helm  ## the Helm chart with the Dask operator's in it, as dist/odp-dask-operator-<version>.tgz
+	$(BIN)/python tools/dask_chart.py
+	.cache/bin/helm package --destination dist charts/odp-dask-operator
 
 lock: install  ## resolve all three lock files anew
 	$(BIN)/python tools/lock.py

@@ -1,4 +1,4 @@
-"""The rights of a namespaced operator, as Roles: what each call of the operator needs and nothing else."""
+"""The rights of a namespaced operator, as Roles: the rules of the chart and nothing else."""
 
 from pathlib import Path
 from typing import Any
@@ -7,29 +7,10 @@ import yaml
 
 from tests.support.apiserver import ApiServer
 
-READ, MAKE = ["list", "watch"], ["get", "list", "watch", "create", "delete"]
-SERVED = [
-    (["odpdask.dev"], ["odpdaskjobs"], ["get", "list", "watch", "delete"]),
-    (["odpdask.dev"], ["odpdaskjobs/status"], ["patch"]),
-    (["odpdask.dev"], ["odpdaskjobs/finalizers"], ["update"]),
-    (["odpdask.dev"], ["odpdaskpresets"], READ),
-    (["batch"], ["jobs"], [*MAKE, "patch"]),
-    ([""], ["services"], [*MAKE, "patch"]),
-    (["networking.k8s.io"], ["networkpolicies", "ingresses"], [*MAKE, "patch"]),
-    (["kubernetes.dask.org"], ["daskclusters"], MAKE),
-    (["kubernetes.dask.org"], ["daskautoscalers"], [*MAKE, "patch"]),
-    (["kubernetes.dask.org"], ["daskworkergroups"], READ),
-    ([""], ["pods"], READ),
-    (["apps"], ["deployments"], READ),
-    ([""], ["configmaps"], ["create"]),
-    ([""], ["secrets"], ["create", "delete"]),
-    ([""], ["events"], ["create", "list"]),
-]
-"""In each namespace whose jobs are served."""
-OWN = [
-    (["coordination.k8s.io"], ["leases"], ["get", "create", "patch"]),
-    (["odpdask.dev"], ["odpdaskpresets"], ["list"]),
-]
+RULES = Path(__file__).parents[2] / "charts/odp-dask-operator/files/rbac"
+SERVED: list[dict[str, Any]] = yaml.safe_load((RULES / "served.yaml").read_text())
+"""In each namespace whose jobs are served; each rule is commented by the call that needs it."""
+OWN: list[dict[str, Any]] = yaml.safe_load((RULES / "own.yaml").read_text())
 """In the operator's own namespace."""
 RBAC = "rbac.authorization.k8s.io"
 
@@ -53,12 +34,9 @@ def account(server: ApiServer, folder: Path, *, namespace: str, served: list[str
     return file
 
 
-def _grant(
-    server: ApiServer, namespace: str, name: str, rules: list[tuple[list[str], list[str], list[str]]], *, subject: str
-) -> None:
+def _grant(server: ApiServer, namespace: str, name: str, rules: list[dict[str, Any]], *, subject: str) -> None:
     place = f"/apis/{RBAC}/v1/namespaces/{namespace}"
-    role = [{"apiGroups": groups, "resources": resources, "verbs": verbs} for groups, resources, verbs in rules]
-    _post(server, f"{place}/roles", {"metadata": {"name": name}, "rules": role})
+    _post(server, f"{place}/roles", {"metadata": {"name": name}, "rules": rules})
     binding = {
         "metadata": {"name": name},
         "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": name},

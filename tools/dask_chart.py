@@ -1,0 +1,102 @@
+"""Packages the Dask operator's chart out of the installed dask-kubernetes wheel, as the dependency that our chart names.
+
+The chart in the wheel has placeholders for its version and its image's tag. It also knows nothing of our `global` values, so a few
+of its lines are exchanged: each must be there exactly once, and a release that words one differently is refused.
+"""
+
+import importlib.metadata
+import importlib.util
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+OURS = ROOT / "charts/odp-dask-operator"
+NAME = "dask-kubernetes-operator"
+_PULL_SECRETS = "concat .Values.imagePullSecrets (.Values.global.imagePullSecrets | default list)"
+_IMAGE = (
+    '{{ with .Values.global.imageRegistry }}{{ trimSuffix "/" . }}/{{ base $.Values.image.name }}'
+    "{{ else }}{{ .Values.image.name }}{{ end }}"
+)
+_KOPF_ARGUMENTS = "          {{- with .Values.kopfArgs }}\n            {{- toYaml . | nindent 12 }}\n"
+_NAMESPACE_ARGUMENTS = (
+    "          {{- range .Values.global.namespaces }}\n            - --namespace={{ . }}\n"
+    "          {{- else }}\n            {{- toYaml .Values.kopfArgs | nindent 12 }}\n"
+)
+_CLUSTERWIDE = {".Values.rbac.cluster }}": "(not .Values.global.namespaces) }}"}
+_IN_EACH_NAMESPACE = {
+    "{{- if and .Values.rbac.create (not .Values.rbac.cluster) }}\n": "{{- range $namespace :="
+    " .Values.rbac.create | ternary .Values.global.namespaces list }}\n---\n",
+    "metadata:\n": "metadata:\n  namespace: {{ $namespace }}\n",
+    'serviceAccountName" . }}-role\n': 'serviceAccountName" $ }}-role\n',
+}
+CHANGES: Mapping[str, Mapping[str, str]] = {
+    "Chart.yaml": {"version: 0.0.1-set.by.chartpress": "version: {version}", 'appVersion: "2022.4.1"': 'appVersion: "{version}"'},
+    "values.yaml": {'tag: "set-by-chartpress"': 'tag: "{version}"'},
+    "templates/deployment.yaml": {
+        "with .Values.imagePullSecrets": f"with {_PULL_SECRETS}",
+        "{{ .Values.image.name }}": _IMAGE,
+        _KOPF_ARGUMENTS: _NAMESPACE_ARGUMENTS,
+    },
+    "templates/clusterrole.yaml": _CLUSTERWIDE,
+    "templates/clusterrolebinding.yaml": _CLUSTERWIDE,
+    "templates/role.yaml": _IN_EACH_NAMESPACE,
+    "templates/rolebinding.yaml": {
+        **_IN_EACH_NAMESPACE,
+        'serviceAccountName" . }}-rolebinding\n': 'serviceAccountName" $ }}-rolebinding\n',
+        'serviceAccountName" . }}\n    namespace: {{ .Release': 'serviceAccountName" $ }}\n    namespace: {{ $.Release',
+    },
+}
+"""By file of the wheel's chart: what is there, and what we need there."""
+
+
+def source() -> Path:
+    """The chart in the installed wheel. Exits with the next step when the wheel is not installed."""
+    found = importlib.util.find_spec("dask_kubernetes")
+    if found is None or found.origin is None:
+        sys.exit("dask-kubernetes is not installed: run `make install`")
+    return Path(found.origin).parent / "operator/deployment/helm" / NAME
+
+
+def version() -> str:
+    """Of the Dask operator: the wheel's, which must be the one that our chart asks for."""
+    installed = importlib.metadata.version("dask-kubernetes")
+    asked = {entry["name"]: entry["version"] for entry in yaml.safe_load((OURS / "Chart.yaml").read_text())["dependencies"]}
+    if asked[NAME] != installed:
+        sys.exit(f"Chart.yaml asks for {NAME} {asked[NAME]}, but dask-kubernetes {installed} is installed: change one of them")
+    return installed
+
+
+def adapted(name: str, text: str, *, version: str) -> str:
+    """A file of the wheel's chart as we need it. Exits when a line that has to be exchanged is not there exactly once."""
+    for there, wanted in CHANGES.get(name, {}).items():
+        if text.count(there) != 1:
+            sys.exit(f"{NAME} {version}: {name} has {there!r} {text.count(there)} times instead of once; adapt tools/dask_chart.py")
+        text = text.replace(there, wanted.replace("{version}", version))
+    return text
+
+
+def chart() -> dict[str, str]:
+    """The files of the chart as we need it, by their path in it."""
+    number = version()
+    files = {path.relative_to(source()).as_posix(): path for path in sorted(source().rglob("*")) if path.is_file()}
+    return {name: adapted(name, path.read_text(), version=number) for name, path in files.items()}
+
+
+def package(target: Path) -> None:
+    """Writes the chart into a folder of its name below `target`, unless it is there already as it should be."""
+    folder, files = target / NAME, chart()
+    there = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    if there.keys() == files.keys() and all(path.read_text() == files[name] for name, path in there.items()):
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+if __name__ == "__main__":
+    package(OURS / "charts")
