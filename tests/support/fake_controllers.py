@@ -20,7 +20,8 @@ def job_makes_pod(cluster: FakeCluster) -> Raw:
     template = job["spec"]["template"]
     number = sum(kind == "Pod" and "loader" in name for kind, name in cluster.objects)
     meta = {"name": f"{job['metadata']['name']}-loader-{number}", "labels": template["metadata"]["labels"]}
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {**meta, "ownerReferences": owned(job)}, "status": {"phase": "Pending"}}
+    meta["ownerReferences"] = owned(job)
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": template["spec"], "status": {"phase": "Pending"}}
     job.setdefault("status", {})["active"] = 1
     return cluster.put(pod)
 

@@ -10,9 +10,12 @@ from odp_dask_operator.spec import Reason
 from odp_dask_operator.spec.meta import format_time
 from tests.support.fake_cluster import FakeCluster
 from tests.support.fake_controllers import (
+    LAST_WORD,
     cluster_is_ready,
     dask_builds,
+    everything_runs,
     job_makes_pod,
+    loader_ends,
     loader_pod,
     loader_runs,
     loader_waits,
@@ -139,6 +142,22 @@ def test_a_pod_that_cannot_mount_a_secret_says_so_within_15_seconds() -> None:
     assert cluster.notices == ["Normal Accepted", "Warning SecretNotFound"]
     cluster.settle()
     assert cluster.notices.count("Warning SecretNotFound") == 1
+
+
+def test_a_loader_that_has_ended_is_not_waited_for_while_its_end_gets_around() -> None:
+    """A node tells of the container, then of the pod; then the Job counts it. A phase never goes back meanwhile."""
+    cluster = started()
+    everything_runs(cluster)
+    status = loader_pod(cluster)["status"]
+    status["containerStatuses"][0]["state"] = {"terminated": {"exitCode": 0, "reason": "Completed"}}
+    cluster.settle()
+    assert cluster.said == ("Running", "Loading")
+    status["phase"] = "Succeeded"
+    cluster.settle()
+    assert cluster.said == ("Running", "Loading")
+    loader_ends(cluster, 0, LAST_WORD)
+    cluster.settle()
+    assert cluster.said == ("Succeeded", "LoadVerified")
 
 
 def test_old_news_of_a_job_says_nothing_about_its_next_pod() -> None:

@@ -29,6 +29,8 @@ def standing(plan: Plan, observed: Observed, *, now: datetime.datetime) -> Verdi
         return Verdict(phase=Phase.STARTING, reason=trouble.reason.value, message=trouble.message)
     if cluster.ready and loader.failures:
         return _retrying(plan, loader)
+    if cluster.ready and loader.over:
+        return _running(plan, observed)  # kubelet, Job controller and this operator tell of an end one after the other
     if plan.preset is None and loader.running_since:
         message = "the loader asks how large the table is; workers are made by the answer"
         return Verdict(phase=Phase.STARTING, reason=Reason.CHOOSING_PRESET.value, message=message)

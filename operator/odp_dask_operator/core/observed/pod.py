@@ -33,7 +33,8 @@ def read_pod(raw: Raw, *, role: str) -> PodSeen:
     container = _container(status, role)
     state = container.get("state") or {}
     running, end = state.get("running"), _end(status, container)
-    trouble = None if running is not None or end else _trouble(status, container, role=role)
+    over = end is not None or ("terminated" in state and (raw.get("spec") or {}).get("restartPolicy") == "Never")
+    trouble = None if running is not None or over else _trouble(status, container, role=role)
     created = time_of(meta.get("creationTimestamp"))
     assert created is not None
     return PodSeen(
@@ -42,8 +43,9 @@ def read_pod(raw: Raw, *, role: str) -> PodSeen:
         deleting="deletionTimestamp" in meta,
         running_since=None if running is None else time_of(running.get("startedAt")) or created,
         address=status.get("podIP"),
-        silent=running is None and end is None and trouble is None,
+        silent=running is None and not over and trouble is None,
         trouble=trouble,
+        over=over,
         end=end,
     )
 

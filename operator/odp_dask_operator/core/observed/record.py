@@ -87,6 +87,8 @@ class PodSeen:
     silent: bool = False
     """Neither runs nor says why; its Events may."""
     trouble: Trouble | None = None
+    over: bool = False
+    """Its container has ended for good; the pod says so a moment later, by `end`."""
     end: PodEnd | None = None
 
 
@@ -114,6 +116,11 @@ class LoaderSeen:
     def running_since(self) -> datetime.datetime | None:
         """None unless the loader runs."""
         return self.pod.running_since if self.pod and not self.pod.deleting else None
+
+    @property
+    def over(self) -> bool:
+        """The newest loader has ended, and the Job may not have counted it yet."""
+        return self.pod is not None and self.pod.over
 
 
 @dataclass(frozen=True, kw_only=True)
