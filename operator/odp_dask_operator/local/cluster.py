@@ -89,7 +89,7 @@ def _start(size: ClusterSize, *, verbose: bool) -> distributed.LocalCluster:
 
 @contextmanager
 def deaf_children() -> Iterator[None]:
-    """What starts in the block, and what that starts, never hears Ctrl-C: a terminal sends it to all, but ending workers is our part.
+    """What starts in the block, and what that starts, never hears Ctrl-C; a terminal sends it to all, and this process ends them.
 
     A mask of signals is inherited by threads and processes, also across exec; this thread has its own back after the block.
     """
