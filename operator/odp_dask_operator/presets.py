@@ -38,3 +38,12 @@ def choose_preset(*, rows: int | None, size_bytes: int | None) -> str:
         if (rows or 0) <= most_rows and (size_bytes or 0) <= most_bytes:
             return name
     return "large"
+
+
+def why_auto(name: str, *, rows: int | None, size_bytes: int | None) -> str:
+    """Why `auto` is the preset `name`, for a person."""
+    counted = "the number of rows is not known" if rows is None else f"the table has {rows:,} rows"
+    if size_bytes is None:
+        return f"auto is {name}: {counted}"
+    size = f"{round(size_bytes / 2**20):,} MiB" if size_bytes >= 2**20 else "less than 1 MiB"
+    return f"auto is {name}: {counted}, {size}"

@@ -1,11 +1,16 @@
 """The whole life of a job against a real API server: the operator runs as a process, the test is controllers and nodes."""
 
+import random
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from odp_dask_operator.core.names import PROGRESS_PORT
 from odp_dask_operator.presets import BUILT_IN
+from odp_loader.metrics import ProgressServer
+from odp_loader.progress import Progress
 from tests.support.apiserver import ApiServer, until
 from tests.support.by_hand import ByHand
 from tests.support.fake_controllers import LAST_WORD
@@ -146,3 +151,22 @@ def test_a_missing_preset_is_waited_for(hand: ByHand) -> None:
     hand.create({**raw, "metadata": {"name": "tiny"}})
     until(lambda: hand.of_jobs() == CHILDREN, "the job goes on")
     assert hand.status("sst")["preset"]["namespace"] == hand.namespace
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has more loopback addresses than one, so that the port is free")
+def test_auto_is_what_the_loader_says_of_its_table(hand: ByHand) -> None:
+    address = f"127.{random.randint(1, 254)}.{random.randint(1, 254)}.{random.randint(1, 254)}"
+    hand.create(load_job("sst", scale="auto"))
+    with ProgressServer(PROGRESS_PORT, address) as server:
+        assert server.address is not None, server.notice
+        pod = hand.loader_runs(address=address)
+        hand.is_at("sst", "Starting", "ChoosingPreset")
+        assert hand.of_jobs() == CHILDREN - {"DaskCluster"} | {"Pod"}
+        server.progress(Progress(rows_expected=20_000_000, bytes_expected=900 * 2**20))
+        hand.dask_builds()
+    assert hand.only("DaskCluster")["spec"]["worker"]["replicas"] == 4
+    hand.is_at("sst", "Running", "Loading")
+    preset = hand.status("sst")["preset"]
+    assert (preset["name"], preset["why"]) == ("large", "auto is large: the table has 20,000,000 rows, 900 MiB")
+    hand.loader_ends(pod, 0, LAST_WORD)
+    hand.is_at("sst", "Succeeded", "LoadVerified")

@@ -281,7 +281,7 @@ def test_auto_asks_the_table_how_large_it_is(
 ) -> None:
     assert session(tmp_path, monkeypatch, SYNTHETIC.replace("small", "auto")) == 0
     assert capsys.readouterr().err.splitlines()[:2] == [
-        "auto is small: the table has 100 rows",
+        "auto is small: the table has 100 rows, less than 1 MiB",
         "small: 1 worker with 4 threads and 2 GiB, in this process",
     ]
 

@@ -1,7 +1,9 @@
 """The loader as its pod runs it: found by environment, watched by HTTP, judged by exit status and last words."""
 
+import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -124,6 +126,46 @@ def test_progress_is_served_while_it_loads(server: OdpServer, loader: Loader, tm
     assert "odp_load_rows" in metrics
 
 
+def test_a_load_is_planned_and_says_how_large_it_is_before_there_is_a_cluster(
+    server: OdpServer, tmp_path: Path, client: distributed.Client, unused_tcp_port: int
+):
+    loader = Loader(client, tmp_path)
+    host, _, _ = loader.address.removeprefix("tcp://").rpartition(":")
+    with socket.create_server((host, 0)) as reserved:
+        loader.address = f"tcp://{host}:{reserved.getsockname()[1]}"
+    job = load(server, tmp_path / "out", filter="lat < 0")
+    with loader.start(job, "--port", str(unused_tcp_port)) as process:
+        try:
+            progress = f"http://127.0.0.1:{unused_tcp_port}/progress"
+            table, end = None, time.monotonic() + DEADLINE_S
+            while table is None:
+                assert process.poll() is None
+                assert time.monotonic() < end
+                time.sleep(0.05)
+                with contextlib.suppress(requests.ConnectionError):
+                    table = requests.get(progress, timeout=5).json()["table"]
+            assert table["rows"] == 194400 // 2
+            assert 16 <= table["bytes"] / table["rows"] <= 100
+            with distributed.LocalCluster(
+                n_workers=1,
+                processes=False,
+                host=host,
+                scheduler_port=int(loader.address.rpartition(":")[2]),
+                dashboard_address=":0",
+            ):
+                process.communicate(timeout=DEADLINE_S)
+        finally:
+            process.kill()
+    assert process.returncode == 0
+    assert json.loads(loader.last_words.read_bytes())["result"]["rows_written"] == 194400 // 2
+
+
+def test_an_invalid_load_needs_no_cluster_to_fail(server: OdpServer, loader: Loader, tmp_path: Path):
+    loader.address = "tcp://127.0.0.1:1"
+    status, words = loader.run(load(server, tmp_path / "out", columns=["sstt"]))
+    assert (status, words["reason"]) == (2, "InvalidLoad")
+
+
 def test_sigterm_ends_it_at_once_and_the_next_one_goes_on(server: OdpServer, loader: Loader, tmp_path: Path):
     server.settings(bytes_per_s=2_000_000)
     job = load(server, tmp_path / "out", streams=2)
@@ -173,8 +215,6 @@ def test_last_words_fit_into_a_termination_message():
 
 @pytest.fixture
 def unused_tcp_port() -> int:
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -22,6 +22,7 @@ HALFWAY = Progress(
     rows=500_000,
     rows_expected=1_000_000,
     bytes=25_000_000,
+    bytes_expected=50_000_000,
     rows_per_second=123_456.7,
     bytes_per_second=6_172_835.0,
     eta_seconds=4.05,
@@ -59,6 +60,7 @@ def test_progress_is_the_status_of_the_job_and_more(server: ProgressServer) -> N
         "etaSeconds": 4,
         "updatedAt": "2023-11-14T22:13:20Z",
         "stage": "Loading",
+        "table": {"rows": 1_000_000, "bytes": 50_000_000},
         "rowsExpected": 1_000_000,
         "bytesPerSecond": 6_172_835,
         "elapsedSeconds": 4,
@@ -71,7 +73,7 @@ def test_progress_is_the_status_of_the_job_and_more(server: ProgressServer) -> N
 def test_what_cannot_be_told_yet_is_null(server: ProgressServer) -> None:
     document = json.loads(get(server, "/progress")[1])
     assert document["stage"] == "Planning"
-    assert [document[name] for name in ("etaSeconds", "rowsExpected", "updatedAt")] == [None, None, None]
+    assert [document[name] for name in ("etaSeconds", "rowsExpected", "updatedAt", "table")] == [None] * 4
 
 
 @pytest.mark.parametrize(("accept", "parse"), [("text/plain", parse_text), ("application/openmetrics-text", parse_openmetrics)])

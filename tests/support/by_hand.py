@@ -114,7 +114,7 @@ class ByHand:
 
     # the Job controller and a node
 
-    def loader_runs(self) -> str:
+    def loader_runs(self, *, address: str = "127.0.0.1") -> str:
         """A pod of the loader starts; returns its name."""
         until(lambda: bool(self.all("Job")), "there is a Job")
         job = self.only("Job")
@@ -124,7 +124,7 @@ class ByHand:
         self.create(_owned(job, {"apiVersion": "v1", "kind": "Pod", "spec": spec}, name, labels))
         state = {"name": "loader", "image": "a", "imageID": "a", "ready": True, "restartCount": 0}
         statuses = [{**state, "state": {"running": {"startedAt": now()}}}]
-        self.patch("Pod", name, {"phase": "Running", "podIP": "127.0.0.1", "containerStatuses": statuses}, status=True)
+        self.patch("Pod", name, {"phase": "Running", "podIP": address, "containerStatuses": statuses}, status=True)
         self.patch(
             "Job",
             job["metadata"]["name"],

@@ -373,7 +373,7 @@ def test_auto_asks_the_loader_first() -> None:
     cluster.progress = {"stage": "Planning", "table": {"rows": 1_000_000, "bytes": 50_000_000}}
     cluster.step()
     assert cluster.status["preset"]["name"] == "medium"
-    assert cluster.status["preset"]["why"] == "auto is medium: the table has 1,000,000 rows"
+    assert cluster.status["preset"]["why"] == "auto is medium: the table has 1,000,000 rows, 48 MiB"
     assert "DaskCluster" not in cluster.kinds(), "the choice is recorded before anything is made by it"
     cluster.settle()
     assert cluster.only("DaskCluster")["spec"]["worker"]["replicas"] == 2

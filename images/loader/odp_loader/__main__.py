@@ -3,9 +3,10 @@
     python -m odp_loader job.json
 
 `job.json` holds `{"load": ...}` or `{"script": ...}` as the job's spec has them. The scheduler is found by
-DASK_SCHEDULER_ADDRESS and Dask's other settings, the ODP key by ODP_API_KEY. While a load runs, its progress is at
-http://:8080/progress and /metrics. The last word goes to the termination log (at most 4 KiB of JSON), and the exit status is
-the documented one: 0 done, 2 invalid, 3 credentials, 4 verification, 5 output exists, 6 the job's own code, else retryable.
+DASK_SCHEDULER_ADDRESS and Dask's other settings, the ODP key by ODP_API_KEY. From the beginning of a load its progress is at
+http://:8080/progress and /metrics; it is planned first, and only then looks for the scheduler, which may not be there yet.
+The last word goes to the termination log (at most 4 KiB of JSON), and the exit status is the documented one: 0 done, 2 invalid,
+3 credentials, 4 verification, 5 output exists, 6 the job's own code, else retryable.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import logging
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,8 @@ TERMINATION_LOG = "/dev/termination-log"
 """Kubernetes' default; what is written there becomes the container's termination message."""
 _MESSAGE_BYTES = 4096
 _LONGEST_TEXT = 1500
-_CONNECT_S = 600
+_CONNECT_S = 1800
+"""Twice the time after which a job fails by default whose cluster does not start: the operator, which knows why, says so first."""
 _log = logging.getLogger("odp_loader")
 
 
@@ -79,13 +82,25 @@ def carry_out(work: Load | Script, *, port: int, config_maps: Path) -> tuple[int
     if isinstance(work, Script):
         folders = {folder.name: folder for folder in config_maps.iterdir()} if config_maps.is_dir() else {}
         return run_script(work, scheduler_address=None, config_maps=folders), None
+    with ExitStack() as stack:
+        server = stack.enter_context(ProgressServer(port, "0.0.0.0"))  # noqa: S104 # a pod; NetworkPolicy says who reaches it
+        _log.info(server.notice)
+        return 0, run_load(work, lambda: stack.enter_context(_connected()), observer=_Narrator(server), report=True)
+
+
+def _connected() -> distributed.Client:
+    """A client of a cluster that has a worker. Raises Transient."""
+    _log.info("waits for the Dask scheduler and a worker")
     try:
         client = distributed.Client(timeout=_CONNECT_S)
     except (OSError, TimeoutError) as error:
         raise Transient(f"the Dask scheduler does not answer: {error}") from None
-    with client, ProgressServer(port, "0.0.0.0") as server:  # noqa: S104 # a pod; NetworkPolicy says who reaches it
-        _log.info(server.notice)
-        return 0, run_load(work, client, observer=_Narrator(server), report=True)
+    try:
+        client.wait_for_workers(1, timeout=_CONNECT_S)
+    except TimeoutError:
+        client.close()
+        raise Transient("the Dask scheduler has no workers") from None
+    return client
 
 
 def _stop(number: int, _: object) -> None:

@@ -13,11 +13,12 @@ _EVERY_S = 0.5
 
 
 class Gauge:
-    """The progress of one run, since `started` on the monotonic clock."""
+    """The progress of one run."""
 
     def __init__(self, observer: Observer, *, started: float) -> None:
         self._observer = observer
-        self._started = started
+        self.started = started
+        """On the monotonic clock; time that is not the load's own is added to it."""
         self._shown = Progress()
         self._shown_at = started
         self._meter = Meter()
@@ -48,5 +49,5 @@ class Gauge:
     def show(self, **changes: Any) -> None:
         """Tell the observer what has changed."""
         self._shown_at = time.monotonic()
-        self._shown = replace(self._shown, **changes, elapsed_seconds=self._shown_at - self._started, updated_at=time.time())
+        self._shown = replace(self._shown, **changes, elapsed_seconds=self._shown_at - self.started, updated_at=time.time())
         self._observer.progress(self._shown)

@@ -27,7 +27,10 @@ _NAMED_WORKERS = 100
 
 
 def progress_to_json(progress: Progress) -> dict[str, Any]:
-    """`status.progress` of a job, and beside it what the status has no room for: stage, failures by worker and more."""
+    """`status.progress` of a job, and beside it what the status has no room for: stage, failures by worker and more.
+
+    `table` is what `scale: auto` is decided by: rows and Arrow bytes that the load is going to read, null until it is planned.
+    """
     eta = progress.eta_seconds
     updated_at = datetime.datetime.fromtimestamp(progress.updated_at, datetime.UTC)
     return {
@@ -39,6 +42,7 @@ def progress_to_json(progress: Progress) -> dict[str, Any]:
         "etaSeconds": None if eta is None else round(eta),
         "updatedAt": updated_at.strftime("%Y-%m-%dT%H:%M:%SZ") if progress.updated_at else None,
         "stage": progress.stage.value,
+        "table": None if progress.rows_expected is None else {"rows": progress.rows_expected, "bytes": progress.bytes_expected},
         "rowsExpected": progress.rows_expected,
         "bytesPerSecond": round(progress.bytes_per_second),
         "elapsedSeconds": round(progress.elapsed_seconds),

@@ -25,8 +25,11 @@ class Progress:
     rows: int = 0
     """Rows read, those of unfinished partitions included."""
     rows_expected: int | None = None
+    """None until there is a plan."""
     bytes: int = 0
     """Arrow bytes read."""
+    bytes_expected: int | None = None
+    """Of Arrow data, by the plan's estimate; None until there is a plan."""
     rows_per_second: float = 0.0
     """Over about the last ten seconds."""
     bytes_per_second: float = 0.0

@@ -3,7 +3,7 @@
 import hashlib
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,9 +43,16 @@ class _Unobserved:
         pass
 
 
-def run_load(load: Load, client: distributed.Client, *, observer: Observer | None = None, report: bool = False) -> Result:
+def run_load(
+    load: Load,
+    client: distributed.Client | Callable[[], distributed.Client],
+    *,
+    observer: Observer | None = None,
+    report: bool = False,
+) -> Result:
     """Carry out a load on the cluster of `client`, or go on with it where an earlier run stopped.
 
+    A plan needs no cluster: a function instead of a client is called for one when the plan is made, and may take its time.
     With `report`, Dask's performance report is left beside the data as report.html.
     Raises LoadError or one of its subclasses; what was finished by then is kept for the next run.
     """
@@ -60,34 +67,34 @@ def run_load(load: Load, client: distributed.Client, *, observer: Observer | Non
         observer.note(f"{store.url} holds this load's dataset already, complete and verified; nothing was read")
         return _result(store, found.manifest, resumed=len(found.manifest["partitions"]))
     with claim(store, load_id(load_hash(load), found.generation)) as ledger:
-        return _Run(load, client, ledger, observer, started).carry_out(found, report=report)
+        return _Run(load, client, ledger, observer, Gauge(observer, started=started)).carry_out(found, report=report)
 
 
 @dataclass
 class _Run:
     load: Load
-    client: distributed.Client
+    cluster: distributed.Client | Callable[[], distributed.Client]
     ledger: Ledger
     observer: Observer
-    started: float
+    gauge: Gauge
     receipts: dict[int, Receipt] = field(default_factory=dict)
-    gauge: Gauge = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.gauge = Gauge(self.observer, started=self.started)
+    client: distributed.Client = field(init=False)
 
     def carry_out(self, found: Found, *, report: bool) -> Result:
         self.gauge.show(stage=Stage.PLANNING)
         earlier = None if found.plan is None else Plan.from_json(found.plan)
         source = open_source(self.load.source, schema=None if earlier is None else read_schema(earlier.schema))
         plan = earlier or self.plan(source, generation=found.generation)
+        size = round(plan.expected * plan.bytes_per_row)
+        self.gauge.show(partitions_total=len(plan.partitions), rows_expected=plan.expected, bytes_expected=size)
         context = Context(self.load, self.ledger.id, schema=plan.schema, output=plan.output, pushed_down=plan.pushed_down)
         schema = dataset_schema(self.load, read_schema(plan.output))
         partitions = {partition.index: partition for partition in plan.partitions}
         if earlier is not None:
             self.receipts = self.earlier_receipts(partitions)
         resumed = len(self.receipts)
-        self.gauge.show(stage=Stage.LOADING, partitions_total=len(partitions), rows_expected=plan.expected)
+        self.connect()
+        self.gauge.show(stage=Stage.LOADING)
         with self.performance_report(wanted=report):
             with Fleet(self.client, context, streams=self.streams, note=self.observer.note) as fleet:
                 self.read(fleet, [partition for index, partition in partitions.items() if index not in self.receipts])
@@ -95,10 +102,6 @@ class _Run:
                 statistics = source.describe().statistics
                 verdict = self.verify(source, plan, partitions, fleet, moved=statistics != plan.statistics)
             files = self.files(context, schema)
-        if any(NULL in file.path for _, file in files):
-            self.observer.note(
-                f"partitionOn: null has a folder of its own, {NULL}, which Dask and pandas read only when told the type"
-            )
         document = compose(
             self.ledger.id,
             self.load,
@@ -108,11 +111,17 @@ class _Run:
             verdict,
             schema=schema,
             statistics_after=statistics,
-            seconds=time.monotonic() - self.started,
+            seconds=time.monotonic() - self.gauge.started,
         )
         publish(self.ledger, document, [file for _, file in files])
         self.gauge.show(stage=Stage.FINISHED)
         return _result(self.ledger.store, document, resumed=resumed)
+
+    def connect(self) -> None:
+        """Have a client. That clusters take time to start is not the load's doing."""
+        since = time.monotonic()
+        self.client = self.cluster if isinstance(self.cluster, distributed.Client) else self.cluster()
+        self.gauge.started += time.monotonic() - since
 
     @property
     def streams(self) -> int:
@@ -174,12 +183,16 @@ class _Run:
 
     def files(self, context: Context, schema: pa.Schema) -> list[tuple[int | None, FileReceipt]]:
         """All files of the dataset with the partition each came from; a dataset without rows has one empty file."""
+        files: list[tuple[int | None, FileReceipt]]
         if self.load.transform.aggregate is not None:
-            return [(None, file) for file in reduce_partials(self.client, context, self.ledger, sorted(self.receipts))]
-        files: list[tuple[int | None, FileReceipt]] = [
-            (index, file) for index in sorted(self.receipts) for file in self.receipts[index].files
-        ]
-        return files or [(None, file) for file in write_rows(context, [], schema)]
+            files = [(None, file) for file in reduce_partials(self.client, context, self.ledger, sorted(self.receipts))]
+        else:
+            files = [(index, file) for index in sorted(self.receipts) for file in self.receipts[index].files]
+            files = files or [(None, file) for file in write_rows(context, [], schema)]
+        if any(NULL in file.path for _, file in files):
+            note = f"partitionOn: null has a folder of its own, {NULL}, which Dask and pandas read only when told the type"
+            self.observer.note(note)
+        return files
 
     @contextmanager
     def performance_report(self, *, wanted: bool) -> Iterator[None]:

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from odp_dask_operator.core.record import read_tolerantly
-from odp_dask_operator.presets import choose_preset
+from odp_dask_operator.presets import choose_preset, why_auto
 from odp_dask_operator.spec import PresetSnapshot, PresetSpec, Reason
 
 UNDECIDED = choose_preset(rows=None, size_bytes=None)
@@ -76,5 +76,5 @@ def choose(presets: Presets, table: Table | None, *, unknown: str) -> PresetSnap
     preset = find_preset(name, presets)
     if isinstance(preset, Problem):
         return preset
-    counted = f"the table has {rows:,} rows" if rows is not None else "the number of rows is not known"
-    return preset.model_copy(update={"why": f"auto is {name}: {counted if table else unknown}"})
+    why = why_auto(name, rows=rows, size_bytes=size_bytes) if table else f"auto is {name}: {unknown}"
+    return preset.model_copy(update={"why": why})
