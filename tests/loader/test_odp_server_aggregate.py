@@ -120,6 +120,42 @@ def test_groups_are_those_of_pyarrow(server: OdpServer, key: str) -> None:
     pd.testing.assert_frame_equal(comparable(pa.Table.from_batches([answer])), wanted)
 
 
+COUNTS = [("time", "count"), ("depth", "count"), ("level", "count")]
+COUNTED = {
+    **KEYS,
+    "bucket(level, 0, 10)": pc.if_else(pc.is_nan(TABLE["level"]), pa.scalar(None, pa.int64()), buckets("level", 0, 10)),
+    "BUCKET(time, $a, $b)": KEYS["bucket(time, $a, $b)"],
+    "-7": pa.scalar(-7, pa.int64()),
+}
+
+
+@pytest.mark.parametrize("batch_rows", [7, 500, 2500, ROWS])
+@pytest.mark.parametrize("key", COUNTED)
+def test_counts_from_summaries_are_those_of_pyarrow(tmp_path: Path, key: str, batch_rows: int) -> None:
+    pq.write_table(TABLE, tmp_path / "t.parquet")
+    table = Table(TableFiles("t", (tmp_path / "t.parquet",)), batch_rows=batch_rows)
+    body = {"by": key, "aggr": {"time": "count", "depth": "count", "level": "count"}, "vars": EDGES if "$" in key else None}
+    aggregation = Aggregation.parse(table, Query.parse(json.dumps(body).encode()))
+    (answer,) = aggregation.replies(None)
+    assert answer.schema == aggregation.schema
+    pd.testing.assert_frame_equal(comparable(pa.Table.from_batches([answer])), expected(TABLE, COUNTED[key], COUNTS))
+
+
+@pytest.mark.parametrize("edges", [(0, 3), (1, 2), (255, 256), (256, 257), (511, 1023), (1999, 2000), (2998, 2999), (3000, 4000)])
+@pytest.mark.parametrize("without_nulls", [True, False])
+def test_edges_anywhere_in_an_ascending_batch(tmp_path: Path, edges: tuple[int, int], without_nulls: bool) -> None:
+    numbers = pa.array(range(ROWS))
+    beside = numbers if without_nulls else pa.array([None, *range(ROWS - 1)])
+    pq.write_table(pa.table({"n": numbers, "m": beside}), tmp_path / "t.parquet")
+    table = Table(TableFiles("t", (tmp_path / "t.parquet",)), batch_rows=2000)
+    body = {"by": f"bucket(n, {edges[0]}, {edges[1]})", "aggr": {"m": "count"}}
+    (answer,) = Aggregation.parse(table, Query.parse(json.dumps(body).encode())).replies(None)
+    wanted = [sum(low <= n < high for n in range(ROWS)) for low, high in zip((-1, *edges), (*edges, ROWS), strict=True)]
+    rows = dict(zip(answer[""].to_pylist(), answer["*"].to_pylist(), strict=True))
+    assert [rows.get(i, 0) for i in range(3)] == wanted
+    assert sum(answer["m_count"].to_pylist()) == ROWS - beside.null_count
+
+
 def test_null_and_nan_are_groups_of_their_own(server: OdpServer) -> None:
     (answer,) = batches(server, by="level")
     keys = answer[""].to_pylist()

@@ -8,8 +8,9 @@ import pyarrow as pa
 
 from odp_server.filters import GroupKey, RowFilter, kept
 from odp_server.messages import empty_batch
+from odp_server.outline import counted
 from odp_server.protocol import Query, Refusal
-from odp_server.tables import Snapshot, Table
+from odp_server.tables import Batch, Snapshot, Table
 
 KEY, ROWS = "", "*"
 """The columns of a reply that hold the group's key and its number of rows (odp-sdk 0.28.10, Table.aggregate)."""
@@ -68,7 +69,9 @@ class Aggregation:
         partials: list[pa.Table] = []
         seen, limit, sent = 0, _MERGE_ROWS, False
         for _, batch, verdict in self.snapshot.judged(self.rows):
-            if verdict != "none":
+            if verdict == "all" and (known := self._counted(batch)) is not None:
+                partials.append(known)
+            elif verdict != "none":
                 whole = self.snapshot.read(batch)
                 partials.append(self.partial(whole if verdict == "all" else kept(whole, self.rows.mask(whole))))
             seen += batch.rows
@@ -88,6 +91,13 @@ class Aggregation:
         grouped = table.group_by(KEY, use_threads=False).aggregate([([], "count_all"), *self.parts])
         return grouped.select([KEY, "count_all", *self._names]).rename_columns([KEY, ROWS, *self._names])
 
+    def _counted(self, batch: Batch) -> pa.Table | None:
+        """The result for all rows of a batch, without looking at each of them; None where that cannot be done."""
+        if any(part != "count" for _, part in self.parts):
+            return None
+        known = counted(self.snapshot, batch, self.key, [column for column, _ in self.parts])
+        return None if known is None else pa.table(known, [KEY, ROWS, *self._names])
+
     @property
     def _names(self) -> list[str]:
         return [f"{column}_{part}" for column, part in self.parts]
@@ -95,9 +105,8 @@ class Aggregation:
     def _merged(self, partials: list[pa.Table]) -> pa.RecordBatch:
         """One row per key."""
         table = pa.concat_tables(partials or [self.partial(empty_batch(self.snapshot.schema))])
-        if len(partials) > 1:
-            functions = ["sum", *("sum" if part == "count" else part for _, part in self.parts)]
-            merges = list(zip([ROWS, *self._names], functions, strict=True))
-            grouped = table.group_by(KEY, use_threads=False).aggregate(merges)
-            table = grouped.select([KEY, *(f"{name}_{function}" for name, function in merges)]).rename_columns(table.schema.names)
+        functions = ["sum", *("sum" if part == "count" else part for _, part in self.parts)]
+        merges = list(zip([ROWS, *self._names], functions, strict=True))
+        grouped = table.group_by(KEY, use_threads=False).aggregate(merges)
+        table = grouped.select([KEY, *(f"{name}_{function}" for name, function in merges)]).rename_columns(table.schema.names)
         return table.combine_chunks().to_batches()[0] if table.num_rows else empty_batch(table.schema)

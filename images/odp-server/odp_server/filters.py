@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from odp_loader.errors import InvalidExpression
 from odp_loader.expression import ColumnRange, Resolved, Verdict, parse, resolve
+from odp_loader.expression.syntax import Call, Column, Literal
 from odp_server.protocol import Refusal, Variables
 
 DEFAULT_KEY = "'TOTAL'"
@@ -52,6 +53,19 @@ class GroupKey:
     def parse(cls, text: str, variables: Variables, schema: pa.Schema) -> "GroupKey":
         """Read a key. Raises Refusal (400) with the fault and its place."""
         return cls(_resolved(text.strip() or DEFAULT_KEY, variables, schema))
+
+    @property
+    def constant(self) -> bool:
+        """Whether all rows are one group."""
+        return isinstance(self.value.expression.root, Literal)
+
+    @property
+    def follows(self) -> str | None:
+        """The column in whose order the groups are: of two rows, the one with the greater value is in no lesser group."""
+        match self.value.expression.root:
+            case Call(name, (Column(name=column), *_)) if name.lower() == "bucket":
+                return column
+        return None
 
     def of(self, batch: pa.RecordBatch) -> pa.Array:
         """The key of every row."""

@@ -24,6 +24,8 @@ class ColumnSummary:
     low: Any = None
     """Least value that is not NaN, as a Python object; None where there is none or the type has no order."""
     high: Any = None
+    ascending: bool = False
+    """Whether no value is less than the one before it, and none is null or NaN; not known of several batches together."""
 
     @classmethod
     def of(cls, column: pa.Array) -> "ColumnSummary":
@@ -41,7 +43,8 @@ class ColumnSummary:
         if values == nans:
             return cls(nulls, values, nans)
         bounds = pc.min_max(column)
-        return cls(nulls, values, nans, bounds["min"].as_py(), bounds["max"].as_py())
+        ascending = nulls == nans == 0 and not pc.any(pc.less(column[1:], column[:-1])).as_py()
+        return cls(nulls, values, nans, bounds["min"].as_py(), bounds["max"].as_py(), ascending)
 
     @classmethod
     def total(cls, parts: Iterable["ColumnSummary"]) -> "ColumnSummary":
