@@ -13,7 +13,6 @@ import typer
 from odp_dask_operator.core.settings import Settings
 from odp_dask_operator.shell.logs import set_up_logs
 from odp_dask_operator.shell.options import LogFormat, Options
-from odp_dask_operator.shell.process import run
 
 PREFIX = "ODP_DASK_OPERATOR_"
 app = typer.Typer(
@@ -82,6 +81,8 @@ def operate(
 
 def _run_until_signal(options: Options) -> None:
     """In a thread of its own: in the main one Kopf would take the signals for itself, and the Lease would not be given back."""
+    from odp_dask_operator.shell.process import run  # takes most of a second, which --help need not wait for
+
     loop, stop = asyncio.new_event_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
