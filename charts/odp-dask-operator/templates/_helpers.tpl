@@ -39,3 +39,14 @@ app.kubernetes.io/part-of: {{ .Chart.Name }}
 {{- define "odp-dask-operator.daskNamespace" -}}
 {{- index .Values "dask-operator" "enabled" | ternary .Release.Namespace .Values.daskOperatorNamespace -}}
 {{- end }}
+
+{{/* What every operator has to reach: names, and the API server, which is no pod that a policy could select. */}}
+{{- define "odp-dask-operator.commonEgress" -}}
+- ports:
+    - {protocol: UDP, port: 53}
+    - {protocol: TCP, port: 53}
+- ports:
+    {{- range .Values.networkPolicy.apiServerPorts }}
+    - {protocol: TCP, port: {{ . }}}
+    {{- end }}
+{{- end }}
