@@ -122,7 +122,7 @@ def _section(values: list[Value], path: Path) -> dict[str, Any]:
 
 
 def _property(values: list[Value], value: Value) -> dict[str, Any]:
-    named = value.is_section and (value.path[0] not in WHOLE or value.path in OPEN)
+    named = value.is_section and (value.path[:1] not in WHOLE or value.path in OPEN)
     inner = _section(values, value.path) if named else {"type": _type(value.default)}
     said = {"description": value.comment} if value.comment else {}
     return {**said, **inner, **NARROWER.get(value.path, {})}
