@@ -92,7 +92,7 @@ def test_a_job_becomes_a_cluster_a_load_and_a_result_and_leaves_nothing(hand: By
         "Failed": "False",
     }
     assert kstatus(hand.job("sst")) == "Current"
-    assert {event["reason"] for event in hand.all("Event")} == {"Accepted", "LoadVerified"}
+    until(lambda: {event["reason"] for event in hand.all("Event")} == {"Accepted", "LoadVerified"}, "the end is told")
     assert not {"finalizers", "annotations"} & hand.job("sst")["metadata"].keys()
     hand.delete("OdpDaskJob", "sst")
     until(lambda: is_gone(hand, "sst"), "nothing is left")
@@ -141,6 +141,24 @@ def test_a_name_that_is_taken_ends_the_job_and_nothing_is_touched(hand: ByHand) 
     assert "Service sst-dashboard" in hand.status("sst")["message"]
     until(lambda: hand.collect() or hand.of_jobs() <= {"ConfigMap"}, "what was made is gone")  # type: ignore[func-returns-value]
     assert hand.get("Service", "sst-dashboard") == there
+
+
+def test_the_finalizer_of_the_dask_operator_is_left_alone(hand: ByHand) -> None:
+    hand.create(load_job("sst"))
+    until(lambda: bool(hand.all("DaskCluster")), "there is a DaskCluster")
+    cluster = hand.only("DaskCluster")["metadata"]["name"]
+    finalizers = ["kopf.zalando.org/KopfFinalizerMarker"]
+    hand.patch("DaskCluster", cluster, {"metadata": {"finalizers": finalizers}})
+    hand.dask_builds()
+    pod = hand.loader_runs()
+    hand.is_at("sst", "Running", "Loading")
+    hand.loader_ends(pod, 0, LAST_WORD)
+    hand.is_at("sst", "Succeeded", "LoadVerified")
+    until(lambda: "deletionTimestamp" in hand.only("DaskCluster")["metadata"], "the cluster is being deleted")
+    hand.patch("DaskCluster", cluster, {"metadata": {"labels": {"example.org/seen": "yes"}}})
+    hand.collect()
+    assert finalizers[0] in hand.only("DaskCluster")["metadata"]["finalizers"]
+    hand.patch("DaskCluster", cluster, {"metadata": {"finalizers": []}})
 
 
 def test_a_missing_preset_is_waited_for(hand: ByHand) -> None:

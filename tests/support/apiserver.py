@@ -120,21 +120,21 @@ def until(condition: Callable[[], bool], what: str, *, seconds: float = 30) -> N
 
 
 @contextmanager
-def api_server(folder: Path, *, controllers: Sequence[str] = ()) -> Iterator[ApiServer]:
+def api_server(folder: Path, *, controllers: Sequence[str] = (), flags: Sequence[str] = ()) -> Iterator[ApiServer]:
     """The one that KUBECONFIG_CONTRACT names, else one of our own that keeps everything below `folder`.
 
-    `controllers` are those of kube-controller-manager that run beside it, such as garbage-collector-controller.
-    Skips when there is no program for it.
+    `controllers` are those of kube-controller-manager that run beside it, such as garbage-collector-controller; `flags` are more
+    for kube-apiserver, and want one of our own. Skips when there is no program for it.
     """
-    if given := os.environ.get("KUBECONFIG_CONTRACT"):
+    if (given := os.environ.get("KUBECONFIG_CONTRACT")) and not flags:
         yield ApiServer(Path(given))
         return
     programs = find_programs()
     with ExitStack() as stack:
         etcd = stack.enter_context(_etcd(programs["etcd"], folder))
-        server = stack.enter_context(_kube_apiserver(programs["kube-apiserver"], folder, etcd))
+        server = stack.enter_context(_kube_apiserver(programs["kube-apiserver"], folder, etcd, flags))
         if controllers:
-            stack.enter_context(_controllers(programs["kube-controller-manager"], folder, server, controllers))
+            stack.enter_context(kube_controller_manager(server, folder, controllers))
         yield server
 
 
@@ -183,7 +183,7 @@ def _etcd(program: Path, folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _kube_apiserver(program: Path, folder: Path, etcd: str) -> Iterator[ApiServer]:
+def _kube_apiserver(program: Path, folder: Path, etcd: str, flags: Sequence[str]) -> Iterator[ApiServer]:
     port, token = _free_port(), uuid.uuid4().hex
     (folder / "tokens.csv").write_text(f'{token},admin,admin,"system:masters"\n')
     key = ec.generate_private_key(ec.SECP256R1())
@@ -197,6 +197,7 @@ def _kube_apiserver(program: Path, folder: Path, etcd: str) -> Iterator[ApiServe
     command += ["--authorization-mode=RBAC", "--service-cluster-ip-range=10.0.0.0/24", "--allow-privileged=true"]
     command += ["--service-account-issuer=https://kubernetes.default.svc", f"--service-account-key-file={folder / 'accounts.key'}"]
     command += [f"--service-account-signing-key-file={folder / 'accounts.key'}", "--disable-admission-plugins=ServiceAccount"]
+    command += flags
     with _process(command, folder / "kube-apiserver.log") as process:
         _await(process, folder / "kube-apiserver.log", lambda: _listens(port) and (certificates / "apiserver.crt").exists())
         server = ApiServer(_kubeconfig(folder, f"https://127.0.0.1:{port}", certificates / "apiserver.crt", token))
@@ -205,10 +206,13 @@ def _kube_apiserver(program: Path, folder: Path, etcd: str) -> Iterator[ApiServe
 
 
 @contextmanager
-def _controllers(program: Path, folder: Path, server: ApiServer, names: Sequence[str]) -> Iterator[None]:
+def kube_controller_manager(server: ApiServer, folder: Path, controllers: Sequence[str]) -> Iterator[None]:
+    """These controllers of it, and no others, with no limit that would be felt on the requests that they make."""
+    program = find_programs()["kube-controller-manager"]
     log, port = folder / "kube-controller-manager.log", _free_port()
     command = [program, f"--kubeconfig={server.kubeconfig}", "--bind-address=127.0.0.1", f"--secure-port={port}"]
-    command += ["--leader-elect=false", f"--controllers={','.join(names)}", f"--cert-dir={folder / 'controllers'}"]
+    command += ["--leader-elect=false", f"--controllers={','.join(controllers)}", f"--cert-dir={folder / 'controllers'}"]
+    command += ["--kube-api-qps=500", "--kube-api-burst=1000"]
     with _process(command, log) as process:
         _await(process, log, lambda: _listens(port))
         yield

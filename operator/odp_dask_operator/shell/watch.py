@@ -23,6 +23,9 @@ DASK_CHILDREN = (
     Resource(DASK_VERSION, "DaskWorkerGroup", "daskworkergroups"),
 )
 PAGE = 500
+OWN_FINALIZER = f"{JOB_RESOURCE.api_version.partition('/')[0]}/never-set"
+"""Kopf takes its finalizer off objects that have no handler which needs it. Its default one is that of the Dask operator, which
+puts it on again, and so on for ever."""
 INACTIVITY_S = 70.0
 """The API server sends a bookmark every minute; a stream without one is dead."""
 Raw = dict[str, Any]
@@ -89,6 +92,7 @@ async def _login(**context: Any) -> kopf.ConnectionInfo | None:
 def _settings(resources: Sequence[Resource]) -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
+    settings.persistence.finalizer = OWN_FINALIZER
     settings.peering.standalone = True
     settings.scanning.disabled = True  # needs no right to list namespaces and CRDs
     settings.process.ultimate_exiting_timeout = None  # the process sees to its own end
