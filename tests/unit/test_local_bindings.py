@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from odp_dask_operator.local.bindings import Bindings, bind, names_in, on_volumes, write_config_map
+from odp_dask_operator.local.bindings import Bindings, bind, import_path, names_in, on_volumes, volumes_of, write_config_map
 from odp_dask_operator.local.environment import environment_of, link_secrets, set_environment
 from odp_dask_operator.spec import OdpDaskJob
 from odp_dask_operator.spec.document import Document
@@ -171,6 +171,20 @@ def test_secrets_are_linked_so_that_rotated_files_are_seen(tmp_path: Path) -> No
     links = link_secrets({"s3": place}, tmp_path / "links")
     (place / "AWS_ACCESS_KEY_ID").write_text("new")
     assert (links / "s3" / "AWS_ACCESS_KEY_ID").read_text() == "new"
+
+
+def test_a_config_map_that_is_there_stands_for_its_volume_and_python_looks_into_it(tmp_path: Path) -> None:
+    spec = job(
+        volumes=[{"name": "code", "configMap": {"name": "mine"}}, {"name": "away", "configMap": {"name": "theirs"}}],
+        volumeMounts=[{"name": "code", "mountPath": "/code"}, {"name": "away", "mountPath": "/away"}],
+    ).spec
+    bindings = Bindings(config_maps={"mine": tmp_path})
+    volumes = volumes_of(spec, bindings)
+    assert volumes == {"code": tmp_path}
+    assert import_path(spec, "/code:/code/deep:/away:/codes:", volumes) == (str(tmp_path), f"{tmp_path}/deep", "/away", "/codes")
+    assert import_path(spec, "", volumes) == ()
+    by_flag = Bindings(config_maps={"mine": tmp_path}, volumes={"code": tmp_path / "mine"})
+    assert volumes_of(spec, by_flag) == {"code": tmp_path / "mine"}
 
 
 def on_volume(url: str, volumes: dict[str, Path]) -> str:

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -134,6 +135,23 @@ def _section(document: Document, name: str) -> dict[str, Any]:
         place = f"{document.source}:{document.line((name,))}"
         raise InvalidDocument([Fault((name,), "a ConfigMap has text under plain names", place)])
     return section
+
+
+def volumes_of(spec: JobSpec, bindings: Bindings) -> dict[str, Path]:
+    """The folders that stand for the job's volumes: those that flags name, and ConfigMaps that are there already."""
+    maps = {volume.name: volume.config_map.name for volume in spec.volumes if volume.config_map}
+    own = {volume: bindings.config_maps[name] for volume, name in maps.items() if name in bindings.config_maps}
+    return {**own, **bindings.volumes}
+
+
+def import_path(spec: JobSpec, python_path: str, volumes: Mapping[str, Path]) -> tuple[str, ...]:
+    """The entries of a job's PYTHONPATH, each that is on a volume moved to the folder that stands for it."""
+    mounts = {mount.mount_path for mount in spec.volume_mounts if mount.name in volumes}
+    entries = [entry for entry in python_path.split(os.pathsep) if entry]
+    there = [any(PurePosixPath(entry).is_relative_to(mount) for mount in mounts) for entry in entries]
+    return tuple(
+        _moved(spec, entry, volumes, place="PYTHONPATH") if moves else entry for entry, moves in zip(entries, there, strict=True)
+    )
 
 
 def on_volumes(spec: JobSpec, volumes: Mapping[str, Path]) -> Load | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import dask
 import distributed
 
-from odp_dask_operator.local.bindings import Bindings, on_volumes, write_config_map
+from odp_dask_operator.local.bindings import Bindings, import_path, on_volumes, volumes_of, write_config_map
 from odp_dask_operator.local.cluster import dashboard_url, local_cluster, streams, this_machine
 from odp_dask_operator.local.environment import environment_of, link_secrets, set_environment
 from odp_dask_operator.local.interrupt import Interrupted
@@ -28,6 +28,8 @@ from odp_loader.run import run_load
 from odp_loader.script import run_script
 from odp_loader.spec import Load, Script
 from odp_loader.store.secret import SECRETS_VARIABLE
+
+_PYTHON_PATH = "PYTHONPATH"
 
 
 @dataclass(frozen=True)
@@ -93,11 +95,15 @@ def _carry_out(request: Request, recorder: _Recorder) -> Result | None:
         place = dask.config.get("temporary-directory", None)
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="odp-dask-", dir=place, ignore_cleanup_errors=True)))
         bindings = _with_own_config_maps(request, scratch / "config-maps")
-        load = on_volumes(job.spec, bindings.volumes)
+        volumes = volumes_of(job.spec, bindings)
+        load = on_volumes(job.spec, volumes)
         added = environment_of(job, bindings, given=os.environ)
+        modules = import_path(job.spec, added.get(_PYTHON_PATH, ""), volumes)
+        if modules:
+            added[_PYTHON_PATH] = os.pathsep.join(modules)
         added[SECRETS_VARIABLE] = str(link_secrets(bindings.secrets, scratch / "secrets"))
         stack.enter_context(set_environment(added))
-        stack.enter_context(_modules_of(Path.cwd()))
+        stack.enter_context(_modules_of(str(Path.cwd()), *modules))
         client = stack.enter_context(_cluster(request, recorder, scratch))
         recorder.workers = len(client.scheduler_info(n_workers=-1)["workers"])
         recorder.dashboard_url = dashboard_url(
@@ -110,13 +116,14 @@ def _carry_out(request: Request, recorder: _Recorder) -> Result | None:
 
 
 @contextmanager
-def _modules_of(folder: Path) -> Iterator[None]:
-    """Lets `transform.map` name a module in this folder, as `python -m` would; worker processes take over this path."""
-    sys.path.append(str(folder))
+def _modules_of(*folders: str) -> Iterator[None]:
+    """Lets `transform.map` name a module in these folders, as `python -m` would; worker processes take over this path."""
+    sys.path.extend(folders)
     try:
         yield
     finally:
-        sys.path.remove(str(folder))
+        for folder in folders:
+            sys.path.remove(folder)
 
 
 def _with_own_config_maps(request: Request, folder: Path) -> Bindings:
