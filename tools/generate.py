@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import chart_values
+import cli_reference
 import install_manifest
 import reference
 
@@ -28,6 +29,8 @@ def generated() -> dict[str, str]:
         f"{DOCS}/preset.md": reference.preset(presets),
         f"{DOCS}/expressions.md": reference.expressions(),
         f"{DOCS}/exit-codes.md": reference.exit_codes(),
+        f"{DOCS}/odp-dask.md": cli_reference.odp_dask(),
+        f"{DOCS}/odp-dask-operator.md": cli_reference.odp_dask_operator(),
         **_of_chart(presets),
     }
 
