@@ -361,6 +361,19 @@ def test_a_spec_that_cannot_be_carried_out_fails_with_the_cure(spec: dict[str, A
     assert cluster.objects == {}
 
 
+def test_ports_that_others_add_to_the_dashboard_are_left_alone() -> None:
+    cluster = FakeCluster(job())
+    everything_runs(cluster)
+    ports = cluster.objects["Service", "sst-dashboard"]["spec"]["ports"]
+    ports.insert(0, {"name": "mine", "protocol": "TCP", "port": 80, "targetPort": 8787})
+    written = len(cluster.writes)
+    cluster.settle()
+    assert cluster.writes[written:] == []
+    ports[1]["targetPort"] = 1
+    cluster.step()
+    assert cluster.writes[written:] == ["apply Service/sst-dashboard"]
+
+
 def test_auto_asks_the_loader_first() -> None:
     cluster = FakeCluster(job(scale="auto"))
     cluster.settle()

@@ -6,6 +6,7 @@ from typing import Any
 from odp_dask_operator.core.desired import manifest
 from odp_dask_operator.core.desired.dashboard import dashboard_url
 from odp_dask_operator.core.names import (
+    DASHBOARD_PORT_NAME,
     JOB_RESOURCE,
     RUN_LABEL,
     UID_LABEL,
@@ -83,10 +84,16 @@ def _current(child: Child, raw: Raw, plan: Plan, *, cluster_uid: str) -> bool:
         return bool(raw["spec"].get("backoffLimit") == plan.spec.backoff_limit)
     if child in _COMPARED and not (child is Child.INGRESS and plan.spec.dashboard.ingress is None):
         wanted = manifest(child, plan)
-        return covers(raw["metadata"], {**wanted["metadata"], "ownerReferences": None}) and covers(raw["spec"], wanted["spec"])
+        spec = _without_others_ports(raw["spec"]) if child is Child.SERVICE else raw["spec"]
+        return covers(raw["metadata"], {**wanted["metadata"], "ownerReferences": None}) and covers(spec, wanted["spec"])
     if child is Child.AUTOSCALER and plan.adaptive:
         return covers(raw["spec"], manifest(child, plan, cluster_uid=cluster_uid)["spec"])
     return True
+
+
+def _without_others_ports(spec: Raw) -> Raw:
+    """A Service's list of ports is a map: others may have put theirs beside ours. What we apply elsewhere replaces whole lists."""
+    return {**spec, "ports": [port for port in spec.get("ports") or () if port.get("name") == DASHBOARD_PORT_NAME]}
 
 
 def covers(there: Any, wanted: Any) -> bool:
