@@ -76,18 +76,37 @@ def test_a_look_takes_the_place_of_a_later_one() -> None:
     assert drain(line, now=100) == []
 
 
+def test_a_job_that_the_server_wants_left_alone_is_left_alone() -> None:
+    line = Line()
+    line.add(A, Lane.NEW)
+    assert line.take(now=0) == A
+    line.add(A, Lane.NEW)
+    line.rest(A, Lane.NEW, 10)
+    line.done(A)
+    line.add(A, Lane.BEGUN, first=True)
+    assert drain(line, now=9) == []
+    assert drain(line, now=10) == [A]
+    line.add(A, Lane.NEW)
+    assert drain(line, now=10) == [A], "it rests once"
+
+
 def test_a_job_that_is_gone_is_forgotten() -> None:
     line = Line()
     line.add(A, Lane.NEW)
     line.add_at(A, Lane.NEW, 1)
+    line.rest(B, Lane.NEW, 1000)
     line.forget(A)
+    line.forget(B)
     assert drain(line, now=100) == []
+    line.add(B, Lane.NEW)
+    assert drain(line, now=100) == [B]
 
 
 KEYS = st.sampled_from([A, B, C])
 ACTS = st.one_of(
     st.tuples(st.just("add"), KEYS, st.sampled_from(list(Lane)), st.booleans()),
     st.tuples(st.just("later"), KEYS, st.sampled_from(list(Lane)), st.integers(0, 20)),
+    st.tuples(st.just("rest"), KEYS, st.sampled_from(list(Lane)), st.integers(0, 20)),
     st.just(("take",)),
     st.just(("done",)),
 )
@@ -103,6 +122,9 @@ def test_nothing_is_lost_and_nothing_is_taken_twice(acts: list[tuple]) -> None: 
                 owed.add(key)
             case ("later", key, lane, after):
                 line.add_at(key, lane, now + after)
+                owed.add(key)
+            case ("rest", key, lane, after):
+                line.rest(key, lane, now + after)
                 owed.add(key)
             case ("take",):
                 key = line.take(now=now)

@@ -32,6 +32,7 @@ class Line:
         self._ready: dict[Lane, OrderedDict[Key, None]] = {lane: OrderedDict() for lane in Lane}
         self._later: dict[Key, tuple[float, Lane]] = {}
         self._moments: list[tuple[float, Key]] = []
+        self._resting: set[Key] = set()
         self._taken: set[Key] = set()
         self._again: dict[Key, tuple[Lane, bool]] = {}
         self._in_a_row = 0
@@ -41,6 +42,8 @@ class Line:
 
     def add(self, key: Key, lane: Lane, *, first: bool = False) -> None:
         """To be looked at; what is being looked at comes again when that is done. `first`: before all others of its lane."""
+        if key in self._resting:
+            return
         if key in self._taken:
             self._again[key] = (lane, first or self._again.get(key, (lane, False))[1])
             return
@@ -54,6 +57,14 @@ class Line:
         """To be looked at then, instead of when an earlier call said."""
         self._later[key] = (moment, lane)
         heapq.heappush(self._moments, (moment, key))
+
+    def rest(self, key: Key, lane: Lane, moment: float) -> None:
+        """To be looked at then and not before, whatever is heard meanwhile."""
+        self._resting.add(key)
+        self._again.pop(key, None)
+        for queue in self._ready.values():
+            queue.pop(key, None)
+        self.add_at(key, lane, moment)
 
     def take(self, *, now: float) -> Key | None:
         """The next key, until `done` for nobody else; None when there is nothing to do now."""
@@ -77,6 +88,7 @@ class Line:
 
     def forget(self, key: Key) -> None:
         """The job is gone."""
+        self._resting.discard(key)
         self._later.pop(key, None)
         self._again.pop(key, None)
         for queue in self._ready.values():
@@ -84,6 +96,7 @@ class Line:
 
     def clear(self) -> None:
         """Forgets all that waits."""
+        self._resting.clear()
         self._later.clear()
         self._moments.clear()
         self._again.clear()
@@ -103,5 +116,6 @@ class Line:
         while (moment := self.next_moment()) is not None and moment <= now:
             _, key = heapq.heappop(self._moments)
             _, lane = self._later.pop(key)
+            self._resting.discard(key)
             if not any(key in queue for queue in self._ready.values()):
                 self.add(key, lane)

@@ -28,6 +28,11 @@ class Queue:
         self._line.add_at(key, lane, self._clock() + pause.total_seconds())
         self._bell.set()
 
+    def rest(self, key: Key, lane: Lane, pause: datetime.timedelta) -> None:
+        """To be looked at after a pause and not before."""
+        self._line.rest(key, lane, self._clock() + pause.total_seconds())
+        self._bell.set()
+
     async def take(self) -> Key:
         """The next key; `done` gives it back."""
         while True:

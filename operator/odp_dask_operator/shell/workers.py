@@ -64,13 +64,15 @@ class Workers:
                 self._metrics.queue_depth.set(len(self._queue))
 
     async def _pass(self, key: Key) -> None:
+        asked_s = None
         try:
             with self._metrics.reconcile_seconds.time():
                 again = await self._reconciler.run_pass(key)
         except ApiError as error:
             where = {"job": key.name, "namespace": key.namespace}
             log.warning("the pass is put off: %s", unanswered(error), extra=where)
-            again = self._after_failure(key, error, asked_s=error.retry_after_s)
+            asked_s = error.retry_after_s
+            again = self._after_failure(key, error, asked_s=asked_s)
         except Exception as error:
             log.exception("the pass failed", extra={"job": key.name, "namespace": key.namespace})
             again = self._after_failure(key, error)
@@ -81,6 +83,8 @@ class Workers:
         if lane is None:
             self._failures.pop(key, None)
             self._queue.forget(key)
+        elif again is not None and asked_s is not None:
+            self._queue.rest(key, lane, again)  # what the server asks for, news do not cut short; our own caution they do
         elif again == AT_ONCE:
             self._queue.add(key, lane, first=True)
         elif again is not None:
