@@ -101,6 +101,26 @@ def test_a_server_that_is_away_is_waited_for(server: ApiServer, system: str, nam
         assert process.process.poll() is None
 
 
+def test_an_operator_is_not_ready_before_all_its_watches_stand(
+    server: ApiServer, system: str, namespace: str, tmp_path: Path
+) -> None:
+    """Also where there is no job, of which a watch would tell."""
+    with api_proxy(server, tmp_path) as (proxy, kubeconfig):
+        asked: list[str] = []
+
+        def fault(_number: int, method: str, path: str) -> str | None:
+            asked.append(path)
+            return "cut" if method == "GET" and path.endswith("/networkpolicies") else None
+
+        proxy.fault = fault
+        with operator(kubeconfig, tmp_path, operator_namespace=system, namespaces=[namespace], ready=False) as process:
+            until(lambda: sum(path.endswith("/networkpolicies") for path in asked) > 1, "the watch is tried again", seconds=60)
+            until(lambda: process.probe("healthz") == 200, "the operator serves its probes")
+            assert process.probe("readyz") == 503
+            proxy.fault = lambda number, method, path: None
+            until(lambda: process.probe("readyz") == 200, "the operator is ready", seconds=60)
+
+
 def others_act(hand: ByHand) -> None:
     """What controllers and nodes have to do now."""
     if any("deletionTimestamp" not in raw["metadata"] for raw in hand.all("DaskCluster")) and not hand.all("Deployment"):

@@ -115,6 +115,28 @@ def test_a_process_is_ill_when_its_resync_does_not_come_round_and_only_then() ->
     assert health.unready() is None
 
 
+def test_a_process_whose_watches_never_tell_anything_is_ill_where_the_server_answers() -> None:
+    time = 0.0
+    health = Health(lambda: time, overdue_after_s=100)
+
+    def after(seconds: float, *, reachable: bool) -> str | None:
+        nonlocal time
+        time += seconds
+        health.resynced(reachable=reachable)
+        return health.ill()
+
+    assert after(1000, reachable=False) is None
+    assert after(1000, reachable=True) is None
+    assert after(100, reachable=True) is None
+    assert after(1, reachable=True) == "the watches have not told of everything for 101 s, though the API server answers"
+    health.begun()
+    assert health.ill() is None
+    health.synced = True
+    assert after(1000, reachable=True) is None
+    health.begun()
+    assert after(101, reachable=True) is not None
+
+
 def test_a_certificate_serves_both_sides_and_is_signed_by_a_ca_of_its_own() -> None:
     now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
     made, other = (new_certificate("sst-3f2a1-scheduler", now=now) for _ in range(2))

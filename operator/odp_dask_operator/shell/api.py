@@ -75,7 +75,7 @@ class Api:
 
     async def get(self, resource: Resource, *, namespace: str, name: str) -> Raw:
         """One object."""
-        return await self._call("get", resource.plural, Request(method="GET", path=_path(resource, namespace, name)))
+        return await self._call("get", resource.plural, Request(method="GET", path=path_of(resource, namespace, name)))
 
     async def list_all(
         self, resource: Resource, *, namespace: str | None = None, labels: str | None = None, fields: str | None = None
@@ -90,7 +90,7 @@ class Api:
         query = {"limit": str(PAGE), "labelSelector": labels, "fieldSelector": fields, "continue": None}
         found: list[Raw] = []
         while True:
-            request = Request(method="GET", path=_path(resource, namespace, query=query))
+            request = Request(method="GET", path=path_of(resource, namespace, query=query))
             page = await self._call("list", resource.plural, request)
             said = {"apiVersion": resource.api_version, "kind": resource.kind}
             found.extend({**said, **item} for item in page.get("items") or ())
@@ -99,20 +99,23 @@ class Api:
                 return found
 
     async def create(self, resource: Resource, body: Raw) -> Raw:
-        """A new object. Tried again like a read: its name makes a second one impossible. Raises AlreadyExists."""
-        path = _path(resource, body["metadata"]["namespace"], query={"fieldManager": FIELD_MANAGER})
+        """A new object. Tried again like a read: its name makes a second one impossible. Raises AlreadyExists.
+
+        Server-side apply would make it, too, but could not be kept from changing an object of somebody else that has the name.
+        """
+        path = path_of(resource, body["metadata"]["namespace"], query={"fieldManager": FIELD_MANAGER})
         return await self._call("create", resource.plural, Request(method="POST", path=path, body=body))
 
     async def apply(self, resource: Resource, body: Raw) -> Raw:
         """Server-side apply; what others set without our saying so is theirs, what we say is ours."""
         meta, query = body["metadata"], {"fieldManager": FIELD_MANAGER, "force": "true"}
-        path = _path(resource, meta["namespace"], meta["name"], query=query)
+        path = path_of(resource, meta["namespace"], meta["name"], query=query)
         request = Request(method="PATCH", path=path, content_type=APPLY_PATCH, body=body)
         return await self._call("apply", resource.plural, request)
 
     async def patch(self, resource: Resource, body: Raw, *, namespace: str, name: str, subresource: str = "") -> Raw:
         """Merge patch. With a resourceVersion in the metadata it raises Conflict rather than overwrite another's change."""
-        path = _path(resource, namespace, name, subresource, query={"fieldManager": FIELD_MANAGER})
+        path = path_of(resource, namespace, name, subresource, query={"fieldManager": FIELD_MANAGER})
         request = Request(method="PATCH", path=path, content_type=MERGE_PATCH, body=body)
         return await self._call("patch", f"{resource.plural}/{subresource}" if subresource else resource.plural, request)
 
@@ -121,7 +124,7 @@ class Api:
         body: Raw = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Foreground"}
         if uid is not None:
             body["preconditions"] = {"uid": uid}
-        await self._call("delete", resource.plural, Request(method="DELETE", path=_path(resource, namespace, name), body=body))
+        await self._call("delete", resource.plural, Request(method="DELETE", path=path_of(resource, namespace, name), body=body))
 
     async def kinds(self, api_version: str) -> frozenset[str]:
         """The kinds that the server knows of a group and version. Raises NotFound for a group that is not there."""
@@ -154,9 +157,10 @@ class Api:
         return document
 
 
-def _path(
+def path_of(
     resource: Resource, namespace: str | None, name: str = "", subresource: str = "", query: Mapping[str, str | None] | None = None
 ) -> str:
+    """Where the API has a resource or an object."""
     root = "/apis" if "/" in resource.api_version else "/api"
     places = ["namespaces", namespace] if namespace else []
     parts = [root, resource.api_version, *places, resource.plural, quote(name, safe=""), subresource]

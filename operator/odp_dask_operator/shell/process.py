@@ -41,14 +41,16 @@ class Process:
     def __init__(self, options: Options, connection: Connection, stop: asyncio.Event) -> None:
         self._options, self._metrics, self._world, self._queue = options, Metrics(), World(), Queue()
         self._stop, self._may_write, self._look, self._resign = stop, asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._dask_served = False
+        self._dask_served = self._watching = False
         self._health = Health(time.monotonic, overdue_after_s=3.0 * options.resync_seconds + 60)
         self._api = Api(connection, counted=self._metrics.count_call)
         brief = Api(connection, timeout_s=TIMEOUT_S, counted=self._metrics.count_call, policy=RetryPolicy(attempts=1))
         self._leadership = Leadership(
             brief, namespace=options.settings.namespace, name=options.lease_name, me=options.identity, changed=self._lead
         )
-        self._watch = Watch(namespaces=options.namespaces, put=self._put, heard=self._heard, begun=self._begun)
+        self._watch = Watch(
+            namespaces=options.namespaces, put=self._put, heard=self._heard, begun=self._begun, open_=self._all_open
+        )
         self._progress = ProgressReader()
         self._workers = Workers(self._queue, self._reconciler(), lane=self._lane, metrics=self._metrics, may_write=self._may_write)
 
@@ -114,16 +116,29 @@ class Process:
 
     def _begun(self) -> None:
         self._world.clear_children()
-        self._health.synced = False
+        self._watching = False
+        self._health.begun()
         self._open()
+
+    def _all_open(self) -> None:
+        self._watching = True
+        self._settle()
+
+    def _settle(self) -> None:
+        """Where there are jobs, a watch tells of one as soon as all have been listed; else there is nothing to be told of."""
+        if self._watching and not self._world.jobs():
+            self._synced()
+
+    def _synced(self) -> None:
+        if not self._health.synced:
+            self._health.synced = True
+            self._open()
 
     def _put(self, raw: Raw) -> None:
         self._world.put(raw)
 
     def _heard(self, raw: Raw, gone: bool) -> None:
-        if not self._health.synced:
-            self._health.synced = True
-            self._open()
+        self._synced()
         key = self._world.remove(raw) if gone else self._world.put(raw)
         if key is not None:
             self._enqueue(key)
@@ -192,9 +207,7 @@ class Process:
         for key, uid in before.items():
             if uid not in there:
                 self._world.remove_job(key, uid=uid)
-        if not self._world.jobs():
-            self._health.synced = True  # nothing to be told of
-            self._open()
+        self._settle()
         self._metrics.set_jobs(self._phases())
         for key in self._world.jobs():
             self._enqueue(key)

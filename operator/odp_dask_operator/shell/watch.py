@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import aiohttp
 import kopf
 
 from odp_dask_operator.core.names import JOB_LABEL, JOB_RESOURCE, PRESET_RESOURCE, Child, Resource
+from odp_dask_operator.shell.api import path_of
 
 JOB_CHILDREN = (
     Child.JOB.resource,
@@ -41,14 +43,16 @@ class Watch:
         put: Callable[[Raw], None],
         heard: Callable[[Raw, bool], None],
         begun: Callable[[], None],
+        open_: Callable[[], None],
     ) -> None:
         """`put` is told of every object that is there.
 
         `heard` is told of the same and of those that are gone (True), but only once `put` has been told of all; `begun` is called
-        when the watches begin anew, before either.
+        when the watches begin anew, before either; `open_` when all of them stand, which where there is nothing is all to be heard.
         """
-        self._namespaces, self._put, self._heard, self._begun = namespaces, put, heard, begun
+        self._namespaces, self._put, self._heard, self._begun, self._open = namespaces, put, heard, begun, open_
         self._flag = asyncio.Event()
+        self._unopened: set[str] = set()
 
     async def run(self, served: Callable[[], bool], stop: asyncio.Event) -> None:
         """Until `stop`. `served` says whether the kinds of the Dask operator are there to be watched."""
@@ -56,6 +60,7 @@ class Watch:
             self._flag.clear()
             resources = (JOB_RESOURCE, PRESET_RESOURCE, *JOB_CHILDREN, *(DASK_CHILDREN if served() else ()))
             where: dict[str, Any] = {"namespaces": list(self._namespaces)} if self._namespaces else {"clusterwide": True}
+            self._unopened = {path_of(resource, place) for resource in resources for place in self._namespaces or (None,)}
             await kopf.operator(
                 registry=self._registry(resources), settings=_settings(resources), stop_flag=self._flag, standalone=True, **where
             )
@@ -66,7 +71,7 @@ class Watch:
 
     def _registry(self, resources: Sequence[Resource]) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
-        kopf.on.login(registry=registry)(_login)
+        kopf.on.login(registry=registry)(self._login)
         kopf.on.startup(registry=registry)(self._on_startup)
         for resource in resources:
             group, _, version = resource.api_version.rpartition("/")
@@ -74,6 +79,37 @@ class Watch:
             kopf.index(group, version, resource.plural, registry=registry, id="put")(self._on_object)
             kopf.on.event(group, version, resource.plural, registry=registry, id="heard")(self._on_event)
         return registry
+
+    async def _login(self, **context: Any) -> kopf.AiohttpSession | None:
+        """The session that Kopf would make, with an ear for the watches that are opened."""
+        found = kopf.login_with_kubeconfig(**context) or kopf.login_with_service_account(**context)
+        if found is None:
+            return None
+        trace = aiohttp.TraceConfig()
+        trace.on_request_end.append(self._on_answer)
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=found.as_ssl_context()),
+            headers=found.as_http_headers(),
+            proxy=found.proxy_url,
+            trust_env=found.trust_env,
+            trace_configs=[trace],
+        )
+        return kopf.AiohttpSession(
+            server=found.server,
+            aiohttp_session=session,
+            default_namespace=found.default_namespace,
+            priority=found.priority,
+            expiration=found.expiration,
+        )
+
+    async def _on_answer(self, _session: aiohttp.ClientSession, _context: Any, params: aiohttp.TraceRequestEndParams) -> None:
+        """A watch begins when all that was there has been listed."""
+        if params.url.query.get("watch") == "true" and params.response.status == 200:
+            self._unopened -= {
+                path for path in self._unopened if params.url.path.endswith(path)
+            }  # a proxy may have put its own before
+            if not self._unopened:
+                self._open()
 
     async def _on_startup(self, **_: Any) -> None:
         self._begun()
@@ -83,10 +119,6 @@ class Watch:
 
     async def _on_event(self, event: kopf.RawEvent, **_: Any) -> None:
         self._heard(dict(event["object"]), event["type"] == "DELETED")
-
-
-async def _login(**context: Any) -> kopf.ConnectionInfo | None:
-    return kopf.login_with_kubeconfig(**context) or kopf.login_with_service_account(**context)
 
 
 def _settings(resources: Sequence[Resource]) -> kopf.OperatorSettings:
