@@ -194,6 +194,7 @@ def _kube_apiserver(program: Path, folder: Path, etcd: str, flags: Sequence[str]
     certificates = folder / "certificates"
     command = [program, f"--etcd-servers={etcd}", "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1"]
     command += [f"--secure-port={port}", f"--cert-dir={certificates}", f"--token-auth-file={folder / 'tokens.csv'}"]
+    command += ["--enable-admission-plugins=OwnerReferencesPermissionEnforcement"]  # as OpenShift does
     command += ["--authorization-mode=RBAC", "--service-cluster-ip-range=10.0.0.0/24", "--allow-privileged=true"]
     command += ["--service-account-issuer=https://kubernetes.default.svc", f"--service-account-key-file={folder / 'accounts.key'}"]
     command += [f"--service-account-signing-key-file={folder / 'accounts.key'}", "--disable-admission-plugins=ServiceAccount"]
