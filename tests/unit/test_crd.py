@@ -60,6 +60,12 @@ def test_every_list_map_and_text_has_a_bound(definition: dict[str, Any]) -> None
                 assert "properties" in place or "maxProperties" in place, path
 
 
+@each_definition
+def test_nothing_is_added_to_the_items_of_a_list(definition: dict[str, Any]) -> None:
+    """GitOps tools compare lists as a whole; what the API server added would look like a change for ever."""
+    assert [path for path, place in places(schema_of(definition)) if "[]" in path and "default" in place] == []
+
+
 def test_what_is_not_typed_is_what_kubernetes_cannot_type() -> None:
     untyped = [path for path, place in places(schema_of(DEFINITIONS[0])) if "x-kubernetes-preserve-unknown-fields" in place]
     assert untyped == [".spec.load.source.odp.vars", ".spec.affinity"]

@@ -30,7 +30,7 @@ def structural_schema(model: type[BaseModel], *, only_shape: bool = False) -> Js
     """
     whole = model.model_json_schema(by_alias=True, schema_generator=_Structural)
     schema: JsonSchemaValue = _inline(whole, whole.pop("$defs", {}))
-    return _shape(schema) if only_shape else schema
+    return _without(schema, "x-kubernetes-validations", "default") if only_shape else schema
 
 
 class _Structural(GenerateJsonSchema):
@@ -125,14 +125,18 @@ def _tidy(schema: dict[str, Any]) -> dict[str, Any]:
         bounds = schema.pop("minimum"), schema.pop("maximum")
         del schema["type"]
         schema |= {"x-kubernetes-int-or-string": True, "x-kubernetes-validations": [rules.quantity(kind, *bounds)]}
+    if "items" in schema:
+        # GitOps tools compare lists as a whole: what the API server adds to an item looks like a change that nobody made, for ever.
+        schema["items"] = _without(schema["items"], "default")
     if schema.get("default") == {} and not any("default" in field for field in schema.get("properties", {}).values()):
         del schema["default"]
     return schema
 
 
-def _shape(schema: Any) -> Any:
+def _without(schema: Any, *words: str) -> Any:
+    """The same without these words of a schema, wherever they stand."""
     if isinstance(schema, list):
-        return [_shape(item) for item in schema]
+        return [_without(item, *words) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    return {key: _shape(value) for key, value in schema.items() if key not in ("x-kubernetes-validations", "default")}
+    return {key: _without(value, *words) for key, value in schema.items() if key not in words}

@@ -215,7 +215,7 @@ class Toleration(Model):
     key: str | None = Field(default=None, max_length=317)
     """The taint's key; all taints when it is missing."""
     operator: TolerationOperator = TolerationOperator.EQUAL
-    """How it matches."""
+    """How it matches; Equal when it is missing."""
     value: str | None = Field(default=None, max_length=63)
     """The taint's value."""
     effect: TaintEffect | None = None
