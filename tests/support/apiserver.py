@@ -1,12 +1,10 @@
 """A real kube-apiserver with its etcd, without a kubelet: what a test creates stays as it is until the test changes it."""
 
-import contextlib
 import fcntl
 import hashlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 import uuid
@@ -24,6 +22,8 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from kubernetes import client, config
+
+from tests.support.processes import Program, free_port, listens, running
 
 ROOT = Path(__file__).parents[2]
 CRDS = ROOT / "charts/odp-dask-operator/files/crds"
@@ -62,6 +62,8 @@ class ApiServer:
     """A running API server and the right to do anything there; `api` is a client for it."""
 
     kubeconfig: Path
+    process: Program | None = None
+    """Of a server of our own."""
     url: str = field(init=False)
     api: client.ApiClient = field(init=False, repr=False)
 
@@ -69,6 +71,22 @@ class ApiServer:
         api = config.new_client_from_config(config_file=str(self.kubeconfig), persist_config=False)
         object.__setattr__(self, "api", api)
         object.__setattr__(self, "url", api.configuration.host)
+
+    def answers(self) -> bool:
+        """Whether it serves."""
+        try:
+            return self.request("GET", "/readyz").status == 200
+        except (OSError, urllib3.exceptions.HTTPError):
+            return False
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """It is stopped meanwhile, and comes back with all that it had; its etcd runs on."""
+        assert self.process is not None, "only a server of our own can be stopped"
+        self.process.stop(patience_s=5)
+        yield
+        self.process.start()
+        self.process.await_(self.answers)
 
     def request(
         self, method: str, path: str, body: Any = None, *, content_type: str = _JSON, accept: str = _JSON, **query: Any
@@ -173,18 +191,18 @@ def _build(folder: Path) -> None:
 
 @contextmanager
 def _etcd(program: Path, folder: Path) -> Iterator[str]:
-    clients, peers = (f"http://127.0.0.1:{_free_port()}" for _ in range(2))
+    clients, peers = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
     command = [program, "--name=one", f"--data-dir={folder / 'etcd'}", "--unsafe-no-fsync", "--log-level=warn"]
     command += [f"--listen-client-urls={clients}", f"--advertise-client-urls={clients}", f"--initial-cluster=one={peers}"]
     command += [f"--listen-peer-urls={peers}", f"--initial-advertise-peer-urls={peers}"]
-    with _process(command, folder / "etcd.log") as process:
-        _await(process, folder / "etcd.log", lambda: _listens(int(clients.rpartition(":")[2])))
+    with running(command, folder / "etcd.log") as process:
+        process.await_(lambda: listens(int(clients.rpartition(":")[2])))
         yield clients
 
 
 @contextmanager
 def _kube_apiserver(program: Path, folder: Path, etcd: str, flags: Sequence[str]) -> Iterator[ApiServer]:
-    port, token = _free_port(), uuid.uuid4().hex
+    port, token = free_port(), uuid.uuid4().hex
     (folder / "tokens.csv").write_text(f'{token},admin,admin,"system:masters"\n')
     key = ec.generate_private_key(ec.SECP256R1())
     private = key.private_bytes(
@@ -199,10 +217,10 @@ def _kube_apiserver(program: Path, folder: Path, etcd: str, flags: Sequence[str]
     command += ["--service-account-issuer=https://kubernetes.default.svc", f"--service-account-key-file={folder / 'accounts.key'}"]
     command += [f"--service-account-signing-key-file={folder / 'accounts.key'}", "--disable-admission-plugins=ServiceAccount"]
     command += flags
-    with _process(command, folder / "kube-apiserver.log") as process:
-        _await(process, folder / "kube-apiserver.log", lambda: _listens(port) and (certificates / "apiserver.crt").exists())
-        server = ApiServer(_kubeconfig(folder, f"https://127.0.0.1:{port}", certificates / "apiserver.crt", token))
-        _await(process, folder / "kube-apiserver.log", lambda: server.request("GET", "/readyz").status == 200)
+    with running(command, folder / "kube-apiserver.log", patience_s=5) as process:  # it waits for open watches
+        process.await_(lambda: listens(port) and (certificates / "apiserver.crt").exists())
+        server = ApiServer(_kubeconfig(folder, f"https://127.0.0.1:{port}", certificates / "apiserver.crt", token), process)
+        process.await_(server.answers)
         yield server
 
 
@@ -210,12 +228,12 @@ def _kube_apiserver(program: Path, folder: Path, etcd: str, flags: Sequence[str]
 def kube_controller_manager(server: ApiServer, folder: Path, controllers: Sequence[str]) -> Iterator[None]:
     """These controllers of it, and no others, with no limit that would be felt on the requests that they make."""
     program = find_programs()["kube-controller-manager"]
-    log, port = folder / "kube-controller-manager.log", _free_port()
+    log, port = folder / "kube-controller-manager.log", free_port()
     command = [program, f"--kubeconfig={server.kubeconfig}", "--bind-address=127.0.0.1", f"--secure-port={port}"]
     command += ["--leader-elect=false", f"--controllers={','.join(controllers)}", f"--cert-dir={folder / 'controllers'}"]
     command += ["--kube-api-qps=500", "--kube-api-burst=1000"]
-    with _process(command, log) as process:
-        _await(process, log, lambda: _listens(port))
+    with running(command, log) as process:
+        process.await_(lambda: listens(port))
         yield
 
 
@@ -233,43 +251,3 @@ def _kubeconfig(folder: Path, url: str, authority: Path, token: str) -> Path:
     file.touch(mode=0o600)
     file.write_text(yaml.safe_dump(content))
     return file
-
-
-@contextmanager
-def _process(command: Sequence[Path | str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [str(word) for word in command], stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
-        )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=5)  # kube-apiserver waits for open watches; nothing of it is kept
-        process.kill()
-        process.wait()
-
-
-def _await(process: subprocess.Popen[bytes], log: Path, condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        with contextlib.suppress(OSError, urllib3.exceptions.HTTPError):
-            if condition():
-                return
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"{log.stem} did not start: {log.read_text()[-2000:]}")
-        time.sleep(0.05)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True

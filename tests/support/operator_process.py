@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.apiserver import until
+from tests.support.processes import free_port
 
 
 @dataclass
@@ -58,7 +58,7 @@ def operator(
     ready: bool = True,
 ) -> Iterator[OperatorProcess]:
     """A replica; killed in the end if it still runs."""
-    health, metrics = (_free_port() for _ in range(2))
+    health, metrics = (free_port() for _ in range(2))
     command = [sys.executable, "-m", "odp_dask_operator", "--default-image=example/loader:1", "--resync-seconds=5", "--verbose"]
     command += [f"--operator-namespace={operator_namespace}", f"--health-port={health}", f"--metrics-port={metrics}"]
     command += [f"--identity={name}", f"--lease-name={lease}", *(f"--namespace={namespace}" for namespace in namespaces)]
@@ -77,8 +77,3 @@ def operator(
     finally:
         process.kill()
         process.wait()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])

@@ -7,12 +7,10 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,13 +18,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import botocore.session
 import pyarrow.fs as pafs
 import pytest
 
 from odp_loader.spec import Storage
+from tests.support.processes import free_port, listens, running
 
 ROOT = Path(__file__).parents[2]
 BUILD = ("go", "build", "-C", "tools/versitygw", "-o", "../../.cache/bin/", "github.com/versity/versitygw/cmd/versitygw")
@@ -156,7 +154,7 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
     access_key, secret_key = f"AKIA{uuid.uuid4().hex[:16].upper()}", uuid.uuid4().hex
     for name in ("data", "iam"):
         (folder / name).mkdir(parents=True)
-    gateway, iam = _free_port(), _free_port()
+    gateway, iam = free_port(), free_port()
     environment = os.environ | {"ROOT_ACCESS_KEY": access_key, "ROOT_SECRET_KEY": secret_key}
     with ExitStack() as stack:
         socket_path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="s3-"))) / "iam.sock"  # short: 108 bytes at most
@@ -165,9 +163,9 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
             (gateway, "gateway.log", ["--iam-standalone-endpoint", socket_path, "--iam-cache-disable", "posix", folder / "data"]),
         ):
             command = [binary, "--port", f"127.0.0.1:{port}", *arguments]
-            process = stack.enter_context(_process(command, env=environment, log=folder / log))
-            _await(process, folder / log, lambda port=port: _listens(port))
-            _await(process, folder / log, socket_path.exists)
+            process = stack.enter_context(running(command, folder / log, environment=environment))
+            process.await_(lambda port=port: listens(port))
+            process.await_(socket_path.exists)
         server = S3Server(f"http://127.0.0.1:{gateway}", access_key, secret_key, "odp-test", f"http://127.0.0.1:{iam}", folder)
         server.filesystem().create_dir(server.bucket)
         yield server
@@ -179,7 +177,7 @@ def sts(server: S3Server, folder: Path, *, seconds: float = 3600) -> Iterator[tu
 
     Yields its endpoint, and the list of the access keys it has issued so far.
     """
-    port = _free_port()
+    port = free_port()
     issued: list[str] = []
 
     class Front(http.server.BaseHTTPRequestHandler):
@@ -204,46 +202,10 @@ def sts(server: S3Server, folder: Path, *, seconds: float = 3600) -> Iterator[tu
 
     with ExitStack() as stack:
         command = [Path(sys.executable).parent / "moto_server", "--host", "127.0.0.1", "--port", str(port)]
-        process = stack.enter_context(_process(command, env=os.environ, log=folder / "moto.log"))
-        _await(process, folder / "moto.log", lambda: _listens(port))
+        process = stack.enter_context(running(command, folder / "moto.log"))
+        process.await_(lambda: listens(port))
         front = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Front)
         stack.callback(front.server_close)
         stack.callback(front.shutdown)
         threading.Thread(target=front.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{front.server_port}", issued
-
-
-@contextmanager
-def _process(command: list[Any], *, env: Any, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("wb") as output:
-        process = subprocess.Popen([str(word) for word in command], env=env, stdout=output, stderr=subprocess.STDOUT)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _await(process: subprocess.Popen[bytes], log: Path, condition: Any) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"{urlsplit(process.args[0]).path} did not start: {log.read_text()[-1000:]}")  # type: ignore[index]
-        time.sleep(0.02)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
