@@ -1,19 +1,25 @@
 """What is known of the cluster, the smallest patch, the probes and the certificate."""
 
+import asyncio
+import copy
 import datetime
 from typing import Any
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from hypothesis import given
 from hypothesis import strategies as st
 
+from odp_dask_operator.shell.api import Answer, Api, Request
 from odp_dask_operator.shell.certificates import new_certificate
+from odp_dask_operator.shell.events import FRESH_S, EventReader
 from odp_dask_operator.shell.line import Key
 from odp_dask_operator.shell.merge import merge_patch
 from odp_dask_operator.shell.probes import Health
-from odp_dask_operator.shell.world import UNCONFIRMED_S, World
+from odp_dask_operator.shell.world import UNCONFIRMED_S, World, shed
+from tests.support.memory_transport import answer
 
 JOB = Key("ocean", "sst")
 
@@ -50,6 +56,44 @@ def test_children_are_found_by_the_label_of_their_job_and_kept_small() -> None:
     assert (pod.keys(), "managedFields" in pod["metadata"]) == ({"apiVersion", "kind", "metadata", "status"}, False)
     assert world.remove(thing("Pod", "p")) == JOB
     assert world.children(JOB, now=0) == ()
+
+
+@pytest.mark.parametrize("kind", ["Pod", "Service", "Job", "OdpDaskJob"])
+def test_what_is_kept_of_an_object_stays_when_the_rest_is_let_go(kind: str) -> None:
+    world, raw = World(), thing(kind, spec={"backoffLimit": 3, "containers": [1]}, status={"phase": "Running"})
+    world.put(raw)
+
+    def kept() -> Any:
+        return world.job(JOB), world.children(JOB, now=0)
+
+    before = copy.deepcopy(kept())
+    shed(raw)
+    assert kept() == before
+    assert "managedFields" not in raw["metadata"]
+    if kind == "Pod":
+        assert raw["spec"] == {}
+
+
+def test_events_are_read_again_when_they_may_have_changed() -> None:
+    asked: list[str] = []
+    now = 0.0
+
+    class Transport:
+        async def send(self, request: Request, *, timeout_s: float) -> Answer:
+            asked.append(request.path.rpartition("%3D")[2])
+            return answer(200, {"metadata": {}, "items": [{"reason": f"seen {len(asked)}"}]})
+
+    reader = EventReader(Api(Transport()), clock=lambda: now)
+
+    def read(*uids: str) -> list[str]:
+        return [event["reason"] for event in asyncio.run(reader.about(uids, namespace="ocean"))]
+
+    assert read("a", "b") == ["seen 1", "seen 2"]
+    now = FRESH_S - 1
+    assert read("c", "a", "b") == ["seen 3", "seen 1", "seen 2"]
+    now = FRESH_S
+    assert read("c", "a", "b") == ["seen 3", "seen 4", "seen 5"]
+    assert asked == ["a", "b", "c", "a", "b"]
 
 
 def test_what_we_made_counts_until_a_watch_confirms_it_or_stays_silent() -> None:

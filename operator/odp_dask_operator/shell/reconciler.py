@@ -3,13 +3,13 @@
 import datetime
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from odp_dask_operator.core import waiting
 from odp_dask_operator.core.decision import AT_ONCE
-from odp_dask_operator.core.names import FIELD_MANAGER, JOB_RESOURCE, Names, Resource
+from odp_dask_operator.core.names import FIELD_MANAGER, JOB_RESOURCE, Names
 from odp_dask_operator.core.notices import Notice
 from odp_dask_operator.core.observed import Facts, Refusal
 from odp_dask_operator.core.preset import Presets
@@ -19,6 +19,7 @@ from odp_dask_operator.core.status import to_json
 from odp_dask_operator.shell.actions import Actions, unanswered
 from odp_dask_operator.shell.api import Api
 from odp_dask_operator.shell.errors import ApiError, Conflict, NotFound
+from odp_dask_operator.shell.events import EVENT, EventReader
 from odp_dask_operator.shell.line import Key
 from odp_dask_operator.shell.merge import merge_patch
 from odp_dask_operator.shell.metrics import Metrics
@@ -26,7 +27,6 @@ from odp_dask_operator.shell.world import World
 from odp_dask_operator.spec import Phase, Reason
 from odp_dask_operator.spec.meta import format_time
 
-EVENT = Resource("v1", "Event", "events")
 Raw = dict[str, Any]
 log = logging.getLogger(__name__)
 
@@ -62,6 +62,7 @@ class Reconciler:
         self._api, self._world, self._actions = api, world, actions
         self._around, self._settings, self._metrics = surroundings, settings, metrics
         self._memories: dict[Key, _Memory] = {}
+        self._events = EventReader(api, clock=actions.clock)
 
     async def run_pass(self, key: Key) -> datetime.timedelta | None:
         """One pass; returns when the next one is due though nothing is heard. Raises ApiError."""
@@ -121,17 +122,11 @@ class Reconciler:
         uids, url = waiting.events_wanted(step.observed, now=now), waiting.progress_url(step.observed)
         if not uids and url is None:
             return step, now
-        events = await self._events(key.namespace, uids)
+        events = await self._events.about(uids, namespace=key.namespace)
         progress = await self._around.progress(url) if url else None
         asked = replace(facts, events=events, progress=progress)
         now = self._around.today()
         return reconcile(raw, asked, presets=presets, settings=self._settings, now=now), now
-
-    async def _events(self, namespace: str, uids: Sequence[str]) -> list[Raw]:
-        found: list[Raw] = []
-        for uid in uids:
-            found.extend(await self._api.list_all(EVENT, namespace=namespace, fields=f"involvedObject.uid={uid}"))
-        return found
 
     async def _write_status(self, raw: Raw, step: Step, *, now: datetime.datetime) -> None:
         """Once, when it differs; then the Events about the difference."""

@@ -9,6 +9,8 @@ import kopf
 
 from odp_dask_operator.core.names import JOB_LABEL, JOB_RESOURCE, PRESET_RESOURCE, Child, Resource
 from odp_dask_operator.shell.api import path_of
+from odp_dask_operator.shell.stateless import NoDiffs, NoProgress
+from odp_dask_operator.shell.world import shed
 
 JOB_CHILDREN = (
     Child.JOB.resource,
@@ -115,7 +117,9 @@ class Watch:
         self._begun()
 
     async def _on_object(self, body: kopf.Body, **_: Any) -> None:
-        self._put(dict(body))
+        raw = dict(body)
+        self._put(raw)
+        shed(raw)  # Kopf holds the object until all objects of all kinds were listed
 
     async def _on_event(self, event: kopf.RawEvent, **_: Any) -> None:
         self._heard(dict(event["object"]), event["type"] == "DELETED")
@@ -125,6 +129,8 @@ def _settings(resources: Sequence[Resource]) -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.persistence.finalizer = OWN_FINALIZER
+    settings.persistence.diffbase_storage = NoDiffs()
+    settings.persistence.progress_storage = NoProgress()
     settings.peering.standalone = True
     settings.scanning.disabled = True  # needs no right to list namespaces and CRDs
     settings.process.ultimate_exiting_timeout = None  # the process sees to its own end
