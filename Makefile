@@ -39,6 +39,9 @@ bench: install  ## measure the speed claims; writes benchmarks/RESULTS.md
 
 tools: .cache/bin/helm  ## build what tests and charts use, from pinned Go modules, into .cache/bin
 	go build -C tools/versitygw -o ../../.cache/bin/ github.com/versity/versitygw/cmd/versitygw
+	go build -C tools/lua-health -o ../../.cache/bin/ .
+	go build -C tools/kstatus -o ../../.cache/bin/ .
+	go build -C tools/kustomize -o ../../.cache/bin/ sigs.k8s.io/kustomize/kustomize/v5
 
 # Helm asks its build for its own version and for the Kubernetes that `helm template` stands for.
 HELM_FLAGS := -X helm.sh/helm/v3/internal/version.version=v3.19.0 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=34
