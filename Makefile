@@ -37,7 +37,7 @@ format: install  ## rewrite the code as `make check` wants it, and the generated
 bench: install  ## measure the speed claims; writes benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/loader.py $(ARGS)
 
-tools: .cache/bin/helm  ## build what tests and charts use, from pinned Go modules, into .cache/bin
+tools: .cache/bin/helm .cache/bin/kube-score .cache/bin/kubeconform  ## build what tests and charts use, from pinned Go modules, into .cache/bin
 	go build -C tools/versitygw -o ../../.cache/bin/ github.com/versity/versitygw/cmd/versitygw
 	go build -C tools/lua-health -o ../../.cache/bin/ .
 	go build -C tools/kstatus -o ../../.cache/bin/ .
@@ -47,6 +47,14 @@ tools: .cache/bin/helm  ## build what tests and charts use, from pinned Go modul
 HELM_FLAGS := -X helm.sh/helm/v3/internal/version.version=v3.19.0 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=34
 .cache/bin/helm: tools/helm/go.mod
 	go build -C tools/helm -ldflags "$(HELM_FLAGS)" -o ../../.cache/bin/ helm.sh/helm/v3/cmd/helm
+	@touch $@
+
+.cache/bin/kube-score: tools/chart-checks/go.mod
+	go build -C tools/chart-checks -o ../../.cache/bin/ github.com/zegl/kube-score/cmd/kube-score
+	@touch $@
+
+.cache/bin/kubeconform: tools/chart-checks/go.mod
+	go build -C tools/chart-checks -o ../../.cache/bin/ github.com/yannh/kubeconform/cmd/kubeconform
 	@touch $@
 
 chart: install .cache/bin/helm  ## the Helm chart with the Dask operator's in it, as dist/odp-dask-operator-<version>.tgz

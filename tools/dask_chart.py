@@ -26,6 +26,8 @@ _NAMESPACE_ARGUMENTS = (
     "          {{- range .Values.global.namespaces }}\n            - --namespace={{ . }}\n"
     "          {{- else }}\n            {{- toYaml .Values.kopfArgs | nindent 12 }}\n"
 )
+_NAMED = 'metadata:\n  name: {{ include "dask_kubernetes_operator.'
+_PLACED = 'metadata:\n  namespace: {{ .Release.Namespace }}\n  name: {{ include "dask_kubernetes_operator.'
 _CLUSTERWIDE = {".Values.rbac.cluster }}": "(not .Values.global.namespaces) }}"}
 _IN_EACH_NAMESPACE = {
     "{{- if and .Values.rbac.create (not .Values.rbac.cluster) }}\n": "{{- range $namespace :="
@@ -37,10 +39,12 @@ CHANGES: Mapping[str, Mapping[str, str]] = {
     "Chart.yaml": {"version: 0.0.1-set.by.chartpress": "version: {version}", 'appVersion: "2022.4.1"': 'appVersion: "{version}"'},
     "values.yaml": {'tag: "set-by-chartpress"': 'tag: "{version}"'},
     "templates/deployment.yaml": {
+        _NAMED: _PLACED,
         "with .Values.imagePullSecrets": f"with {_PULL_SECRETS}",
         "{{ .Values.image.name }}": _IMAGE,
         _KOPF_ARGUMENTS: _NAMESPACE_ARGUMENTS,
     },
+    "templates/serviceaccount.yaml": {_NAMED: _PLACED},
     "templates/clusterrole.yaml": _CLUSTERWIDE,
     "templates/clusterrolebinding.yaml": _CLUSTERWIDE,
     "templates/role.yaml": _IN_EACH_NAMESPACE,

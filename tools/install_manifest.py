@@ -25,7 +25,7 @@ metadata:
     pod-security.kubernetes.io/enforce: restricted
 """
 _OF_HELM = re.compile(r"^( *helm\.sh/chart: .*| *app\.kubernetes\.io/managed-by: Helm|# Source: .*)\n", re.MULTILINE)
-_CLUSTERWIDE = ("ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition")
+_HOOK = re.compile(r"^  annotations:\n    helm\.sh/hook: .*\n    helm\.sh/hook-delete-policy: .*\n", re.MULTILINE)
 
 
 def manifests() -> dict[str, str]:
@@ -33,7 +33,7 @@ def manifests() -> dict[str, str]:
     dask_chart.package(dask_chart.OURS / "charts")
     command = [HELM, "template", "odp-dask-operator", dask_chart.OURS, f"--namespace={NAMESPACE}", "--include-crds"]
     command += ["--skip-schema-validation"]  # the schema beside it may be about to be written
-    command += ["--set=crds.keep=false", "--api-versions=odpdask.dev/v1alpha1/OdpDaskPreset"]
+    command += ["--set=crds.keep=false"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr.strip())
@@ -48,16 +48,10 @@ def manifests() -> dict[str, str]:
 
 
 def _plain(document: str) -> str:
-    """Without what only Helm reads, and with the namespace that Helm would choose by itself.
-
-    The Dask operator's kinds are 900 kB of indentation: they are written without it.
-    """
+    """Without what only Helm reads. The Dask operator's kinds are 900 kB of indentation: they are written without it."""
     if "\n  group: kubernetes.dask.org\n" in document:
         return json.dumps(yaml.safe_load(document), separators=(",", ":")) + "\n"
-    text = _OF_HELM.sub("", document)
-    if _kind(text) in _CLUSTERWIDE or re.search(r"^  namespace: ", text, re.MULTILINE):
-        return text
-    return text.replace("metadata:\n", f"metadata:\n  namespace: {NAMESPACE}\n", 1)
+    return _HOOK.sub("", _OF_HELM.sub("", document))
 
 
 def _kind(document: str) -> str:
