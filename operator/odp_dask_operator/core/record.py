@@ -1,5 +1,6 @@
 """Reads a job as the API server has it: what it asks for, and the status that was recorded."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -103,6 +104,8 @@ def read_status(raw: Mapping[str, Any]) -> JobStatus:
 
     Nothing but a whole loss may hide that a job has ended: it would begin again.
     """
+    with contextlib.suppress(ValidationError):
+        return read_tolerantly(JobStatus, raw)
     fields: dict[str, Any] = {}
     for name, field in JobStatus.model_fields.items():
         key = field.alias or name

@@ -1,5 +1,6 @@
 """Finds the presets that jobs can name: from the watch, and from a list where the operator's own namespace is not watched."""
 
+import operator
 import time
 from collections.abc import Callable
 from typing import Any
@@ -23,6 +24,7 @@ class PresetSource:
         self._api, self._world, self._namespace, self._watched, self._clock = api, world, operator_namespace, watched, clock
         self._listed: list[dict[str, Any]] = []
         self._until = clock()
+        self._found: dict[str, tuple[tuple[dict[str, Any], ...], Presets]] = {}
 
     async def find(self, job_namespace: str) -> Presets:
         """All presets that a job there can name."""
@@ -30,4 +32,8 @@ class PresetSource:
             self._listed = await self._api.list_all(PRESET_RESOURCE, namespace=self._namespace)
             self._until = self._clock() + FRESH_S
         raw = (*self._world.presets(), *self._listed)
-        return presets_for(raw, job_namespace=job_namespace, operator_namespace=self._namespace)
+        before, found = self._found.get(job_namespace, ((), {}))
+        if len(before) != len(raw) or not all(map(operator.is_, before, raw)):
+            found = presets_for(raw, job_namespace=job_namespace, operator_namespace=self._namespace)
+            self._found[job_namespace] = raw, found
+        return found
