@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench tools chart lock clean
+.PHONY: help install demo test check format bench bench-operator tools chart images test-images lock clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -37,6 +37,9 @@ format: install  ## rewrite the code as `make check` wants it, and the generated
 bench: install  ## measure the speed claims; writes benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/loader.py $(ARGS)
 
+bench-operator: install  ## measure the operator beside DaskJob (25 minutes); writes benchmarks/OPERATOR.md
+	$(BIN)/python -m benchmarks.operator $(ARGS)
+
 tools: .cache/bin/helm .cache/bin/kube-score .cache/bin/kubeconform  ## build what tests and charts use, from pinned Go modules, into .cache/bin
 	go build -C tools/versitygw -o ../../.cache/bin/ github.com/versity/versitygw/cmd/versitygw
 	go build -C tools/lua-health -o ../../.cache/bin/ .
@@ -60,6 +63,12 @@ HELM_FLAGS := -X helm.sh/helm/v3/internal/version.version=v3.19.0 -X helm.sh/hel
 chart: install .cache/bin/helm  ## the Helm chart with the Dask operator's in it, as dist/odp-dask-operator-<version>.tgz
 	$(BIN)/python tools/dask_chart.py
 	.cache/bin/helm package --destination dist charts/odp-dask-operator
+
+images:  ## build the images, by docker, podman or buildah; ENGINE= PYTHON_IMAGE= TAG= REGISTRY= as tools/images.sh says
+	tools/images.sh odp-loader odp-dask-operator odp-server
+
+test-images:  ## build the images that end-to-end tests need besides: the Dask operator, an S3 server
+	tools/images.sh dask-operator versitygw
 
 lock: install  ## resolve all three lock files anew
 	$(BIN)/python tools/lock.py
