@@ -56,10 +56,12 @@ def operator(
     name: str = "operator",
     lease: str = "odp-dask-operator",
     ready: bool = True,
+    prelude: str = "",
 ) -> Iterator[OperatorProcess]:
-    """A replica; killed in the end if it still runs."""
+    """A replica; killed in the end if it still runs. `prelude` is Python to be run before its own."""
     health, metrics = (free_port() for _ in range(2))
-    command = [sys.executable, "-m", "odp_dask_operator", "--default-image=example/loader:1", "--resync-seconds=5", "--verbose"]
+    program = f"{prelude}\nfrom odp_dask_operator.shell.main import main; main()"
+    command = [sys.executable, "-c", program, "--default-image=example/loader:1", "--resync-seconds=5", "--verbose"]
     command += [f"--operator-namespace={operator_namespace}", f"--health-port={health}", f"--metrics-port={metrics}"]
     command += [f"--identity={name}", f"--lease-name={lease}", *(f"--namespace={namespace}" for namespace in namespaces)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("KUBE")} | {
@@ -71,7 +73,7 @@ def operator(
     running = OperatorProcess(process, health, metrics, log)
     try:
         if ready:
-            until(lambda: process.poll() is not None or running.probe("readyz") == 200, "the operator is ready")
+            until(lambda: process.poll() is not None or running.probe("readyz") == 200, "the operator is ready", seconds=120)
             assert process.poll() is None, log.read_text()[-3000:]
         yield running
     finally:
