@@ -15,6 +15,7 @@ from benchmarks.work import Account
 
 FILE = Path(__file__).parent / "RESULTS.md"
 MB = 1e6
+PACKAGES = ("odp-sdk", "pyarrow", "dask", "pandas")
 _TITLE = """# What was measured
 
 Written by `make bench`; do not edit. Every contestant runs in a process of its own, in turn with the others (A B A B ...),
@@ -97,11 +98,11 @@ RACE_HEADER = (
 )
 
 
-def write(section: Section, *, command: str, file: Path = FILE) -> None:
-    """Put a section into the file, in place of an older one of the same name."""
+def write(section: Section, *, command: str, file: Path = FILE, title: str = _TITLE, packages: Sequence[str] = PACKAGES) -> None:
+    """Put a section into the file, in place of an older one of the same name; `packages` are those whose versions matter."""
     sections = _sections(file.read_text()) if file.exists() else {}
-    sections[section.name] = _markdown(section, command)
-    file.write_text(_TITLE + "".join(f"\n<!-- {name} -->\n{text.strip()}\n" for name, text in sections.items()))
+    sections[section.name] = _markdown(section, command, packages)
+    file.write_text(title + "".join(f"\n<!-- {name} -->\n{text.strip()}\n" for name, text in sections.items()))
 
 
 def _sections(text: str) -> dict[str, str]:
@@ -109,14 +110,14 @@ def _sections(text: str) -> dict[str, str]:
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def _markdown(section: Section, command: str) -> str:
+def _markdown(section: Section, command: str, packages: Sequence[str]) -> str:
     claims = [(claim.what, claim.measured, claim.target, "met" if claim.met else "**short**") for claim in section.claims]
     parts = [
         f"## {section.title}",
         section.text,
         _table(("claim", "measured", "target", ""), claims),
         _table(section.header, section.rows),
-        f"`{command}`, {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC; {machine()}.",
+        f"`{command}`, {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC; {machine(packages)}.",
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -126,12 +127,11 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def machine() -> str:
-    """Processor, cores, memory, and the versions that matter."""
-    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+def machine(packages: Sequence[str]) -> str:
+    """Cores, memory, and the versions that matter."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("odp-sdk", "pyarrow", "dask", "pandas"))
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
     return (
-        f"{model[1] if model else platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GiB, Linux {platform.release()},"
+        f"{os.cpu_count()} cores, {memory:.0f} GiB, Linux {platform.release().partition('-')[0]},"
         f" Python {platform.python_version()}, {versions}"
     )

@@ -1,0 +1,148 @@
+"""All jobs at once, ours in turn with DaskJobs: until everything is made, and what it cost."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from benchmarks.operator import audit, crowd
+from benchmarks.operator.programs import DASK, OURS, Program, dask_operator, our_operator, wait_ready
+from benchmarks.operator.settings import Settings
+from benchmarks.operator.stage import Stage, stage, until
+from benchmarks.results import Section, at_least, spread
+
+MB = 2**20
+DEPLOYMENTS = f"/apis/apps/v1/namespaces/{crowd.NAMESPACE}/deployments"
+PATIENCE_S = 3.0
+"""For each job, until something is given up."""
+HEADER = (
+    "contestant",
+    "s to the children of the last job",
+    "s to the last Deployment",
+    "operator: CPU-s a job",
+    "requests a job",
+    "MiB after it",
+    "Dask operator beside it: CPU-s a job",
+    "requests a job",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """One burst. Seconds are from the arrival of the first create."""
+
+    children_s: float
+    """Until the last job had all that its own operator makes."""
+    deployments_s: float
+    """Until the Dask operator had made the last Deployment."""
+    cpu_s: float
+    """A job, of the job's own operator; so are the others."""
+    requests: float
+    resident_mb: float
+    dask_cpu_s: float = 0.0
+    """Of the Dask operator, where it is another."""
+    dask_requests: float = 0.0
+
+
+def burst(settings: Settings) -> Section:
+    """Rounds of ours, then DaskJobs, each on an API server of its own."""
+    accounts: dict[str, list[Account]] = {"ours": [], "DaskJob": []}
+    for _ in range(settings.rounds):
+        accounts["ours"].append(_ours(settings.jobs))
+        accounts["DaskJob"].append(_dask_jobs(settings.jobs))
+    return section(accounts, jobs=settings.jobs)
+
+
+def section(accounts: dict[str, list[Account]], *, jobs: int) -> Section:
+    """The claims and the table of bursts that were measured in turn."""
+
+    def ratio(figure: Callable[[Account], float]) -> float:
+        pairs = zip(accounts["DaskJob"], accounts["ours"], strict=True)
+        return median(figure(theirs) / figure(mine) for theirs, mine in pairs)
+
+    claims = (
+        at_least(
+            "times as fast as DaskJob: from the first create to all own children of the last job", ratio(lambda a: a.children_s), 3
+        ),
+        at_least("times as fast as DaskJob: to every Deployment of the Dask operator", ratio(lambda a: a.deployments_s), 1),
+    )
+    text = (
+        f"{len(accounts['ours'])} rounds. No kube-controller-manager, no node: nothing but the operators makes objects."
+        f" Own children: {', '.join(crowd.OUR_CHILDREN)} of ours; DaskCluster and runner pod of a DaskJob."
+    )
+    return Section("burst", f"A burst of {jobs:,} jobs", text, HEADER, tuple(_row(*named) for named in accounts.items()), claims)
+
+
+def _row(name: str, accounts: Sequence[Account]) -> tuple[str, ...]:
+    def of(figure: Callable[[Account], float], form: str) -> str:
+        return form.format(median(map(figure, accounts)))
+
+    return (
+        name,
+        spread((a.children_s for a in accounts), "{:.1f}"),
+        spread((a.deployments_s for a in accounts), "{:.1f}"),
+        of(lambda a: a.cpu_s, "{:.3f}"),
+        of(lambda a: a.requests, "{:.1f}"),
+        of(lambda a: a.resident_mb, "{:.0f}"),
+        of(lambda a: a.dask_cpu_s, "{:.3f}"),
+        of(lambda a: a.dask_requests, "{:.1f}"),
+    )
+
+
+def _ours(jobs: int) -> Account:
+    with stage() as place, dask_operator(place.kubeconfig(DASK), place.folder) as dask:
+        with our_operator(place.kubeconfig(OURS), place.folder) as own:
+            ready(place, own, dask)
+            before = own.cpu_s, dask.cpu_s
+            begun = time.time()
+            crowd.create(place.server, crowd.OUR_JOBS, crowd.our_job, jobs)
+            _made(place, jobs)
+            cpu_s, dask_cpu_s = own.cpu_s - before[0], dask.cpu_s - before[1]
+            resident = own.resident_bytes
+        asked = place.requests()
+    first = audit.first_create(asked, "odpdaskjobs")
+    return Account(
+        children_s=audit.last_create(asked, lambda r: r.user == OURS and r.what in crowd.OUR_CHILDREN) - first,
+        deployments_s=audit.last_create(asked, lambda r: r.what == "deployments") - first,
+        cpu_s=cpu_s / jobs,
+        requests=len(audit.of(asked, OURS, since=begun)) / jobs,
+        resident_mb=resident / MB,
+        dask_cpu_s=dask_cpu_s / jobs,
+        dask_requests=len(audit.of(asked, DASK, since=begun)) / jobs,
+    )
+
+
+def _dask_jobs(jobs: int) -> Account:
+    with stage() as place, dask_operator(place.kubeconfig(DASK), place.folder) as dask:
+        ready(place, dask)
+        before, begun = dask.cpu_s, time.time()
+        crowd.create(place.server, crowd.DASK_JOBS, crowd.dask_job, jobs)
+        _made(place, jobs)
+        cpu_s, resident = dask.cpu_s - before, dask.resident_bytes
+        asked = place.requests()
+    first = audit.first_create(asked, "daskjobs")
+    return Account(
+        children_s=audit.last_create(asked, lambda r: r.what in ("daskclusters", "pods")) - first,
+        deployments_s=audit.last_create(asked, lambda r: r.what == "deployments") - first,
+        cpu_s=cpu_s / jobs,
+        requests=len(audit.of(asked, DASK, since=begun)) / jobs,
+        resident_mb=resident / MB,
+    )
+
+
+def ready(place: Stage, *programs: Program) -> None:
+    """They answer their probes, and the Dask operator, whose probe says nothing of that, watches."""
+    for program in programs:
+        wait_ready(program)
+    until(lambda: _watches(place), "the Dask operator watches", seconds=60)
+
+
+def _watches(place: Stage) -> bool:
+    """Whether the Dask operator watches what it must."""
+    watched = {request.what for request in audit.of(place.requests(), DASK) if request.verb == "watch"}
+    return watched >= {"daskjobs", "daskclusters", "daskworkergroups", "services", "pods"}
+
+
+def _made(place: Stage, jobs: int) -> None:
+    wanted = jobs * crowd.DEPLOYMENTS
+    until(lambda: place.count(DEPLOYMENTS) == wanted, f"there are {wanted} Deployments", seconds=60 + PATIENCE_S * jobs)

@@ -1,0 +1,13 @@
+"""How large the benchmarks of the operator are."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Of a run."""
+
+    jobs: int
+    """That are there at once."""
+    rounds: int
+    """Of the bursts, whose time is their result."""
