@@ -21,7 +21,7 @@ def job_makes_pod(cluster: FakeCluster) -> Raw:
     number = sum(kind == "Pod" and "loader" in name for kind, name in cluster.objects)
     meta = {"name": f"{job['metadata']['name']}-loader-{number}", "labels": template["metadata"]["labels"]}
     meta["ownerReferences"] = owned(job)
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": template["spec"], "status": {"phase": "Pending"}}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "status": {"phase": "Pending"}}
     job.setdefault("status", {})["active"] = 1
     return cluster.put(pod)
 

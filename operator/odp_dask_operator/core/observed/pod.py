@@ -4,6 +4,7 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from odp_dask_operator.core.names import LOADER
 from odp_dask_operator.core.observed.events import events_trouble
 from odp_dask_operator.core.observed.record import PodEnd, PodSeen, Trouble
 from odp_dask_operator.core.observed.trouble import scheduling_trouble, waiting_trouble
@@ -33,7 +34,7 @@ def read_pod(raw: Raw, *, role: str) -> PodSeen:
     container = _container(status, role)
     state = container.get("state") or {}
     running, end = state.get("running"), _end(status, container)
-    over = end is not None or ("terminated" in state and (raw.get("spec") or {}).get("restartPolicy") == "Never")
+    over = end is not None or (role == LOADER and "terminated" in state)  # the others begin again
     trouble = None if running is not None or over else _trouble(status, container, role=role)
     created = time_of(meta.get("creationTimestamp"))
     assert created is not None
