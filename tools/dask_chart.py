@@ -26,6 +26,16 @@ _NAMESPACE_ARGUMENTS = (
     "          {{- range .Values.global.namespaces }}\n            - --namespace={{ . }}\n"
     "          {{- else }}\n            {{- toYaml .Values.kopfArgs | nindent 12 }}\n"
 )
+_PROBE = "          livenessProbe:\n"
+_PROBES = """          startupProbe:  # on a busy node it takes longer to begin than the liveness probe has patience
+            httpGet:
+              path: /healthz
+              port: 8080
+            periodSeconds: 2
+            timeoutSeconds: 5
+            failureThreshold: 90
+          livenessProbe:
+"""
 _NAMED = 'metadata:\n  name: {{ include "dask_kubernetes_operator.'
 _PLACED = 'metadata:\n  namespace: {{ .Release.Namespace }}\n  name: {{ include "dask_kubernetes_operator.'
 _CLUSTERWIDE = {".Values.rbac.cluster }}": "(not .Values.global.namespaces) }}"}
@@ -43,6 +53,7 @@ CHANGES: Mapping[str, Mapping[str, str]] = {
         "with .Values.imagePullSecrets": f"with {_PULL_SECRETS}",
         "{{ .Values.image.name }}": _IMAGE,
         _KOPF_ARGUMENTS: _NAMESPACE_ARGUMENTS,
+        _PROBE: _PROBES,
     },
     "templates/serviceaccount.yaml": {_NAMED: _PLACED},
     "templates/clusterrole.yaml": _CLUSTERWIDE,
