@@ -60,7 +60,8 @@ def _object(model: type[Model], **parts: dict[str, Any]) -> dict[str, Any]:
 
 
 def _column(name: str, kind: str, path: str, description: str, *, wide: bool = False) -> dict[str, Any]:
-    return {"name": name, "type": kind, "jsonPath": path, "description": description, "priority": int(wide)}
+    # The API server drops a priority of 0, which GitOps tools would report as a difference for ever.
+    return {"name": name, "type": kind, "jsonPath": path, "description": description, **({"priority": 1} if wide else {})}
 
 
 def _definition(kind: str, short: str, schema: dict[str, Any], columns: list[dict[str, Any]], **version: Any) -> dict[str, Any]:
