@@ -34,7 +34,9 @@ def go_tool(name: str, *, package: str = ".") -> Path:
 
 def ask(program: Path, objects: Sequence[Any], *arguments: Path) -> list[dict[str, str]]:
     """What a program says about objects, in their order."""
-    done = subprocess.run([program, *arguments], input=json.dumps(objects), capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [program, *arguments], input=json.dumps(objects), capture_output=True, text=True, timeout=240, check=False
+    )
     assert done.returncode == 0, done.stderr
     answers: list[dict[str, str]] = json.loads(done.stdout)
     return answers
