@@ -1,20 +1,18 @@
 """The API server and the types agree about made-up jobs and presets: what one accepts, the other accepts or can explain."""
 
 import os
-import random
 from collections import Counter
 from typing import Any
 
 import pytest
-import yaml
 
 from odp_dask_operator.spec import OdpDaskJob, OdpDaskPreset
 from odp_dask_operator.spec.document import Document
 from odp_dask_operator.spec.faults import InvalidDocument, validate
 from odp_loader.spec import Model
-from tests.support.apiserver import CRDS, ApiServer
+from tests.support.apiserver import ApiServer
 from tests.support.jobs import API
-from tests.support.specs import TEXTS, make
+from tests.support.specs import made_up, spec_schema
 
 COUNT = int(os.environ.get("FUZZED_SPECS", "2000"))
 """How many; half as many presets beside the jobs."""
@@ -25,8 +23,7 @@ UNTYPED = "spec.load.source.odp.vars"
 @pytest.mark.parametrize(("model", "count"), [(OdpDaskJob, COUNT), (OdpDaskPreset, COUNT // 2)])
 def test_the_server_and_the_types_agree(server: ApiServer, namespace: str, model: type[Model], count: int) -> None:
     kind = model.__name__
-    definition = yaml.safe_load((CRDS / f"{kind.lower()}s.yaml").read_text())
-    schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    schema = spec_schema(kind)
     path = f"{API}/namespaces/{namespace}/{kind.lower()}s"
     seen: Counter[tuple[bool, bool]] = Counter()
     for seed in range(count):
@@ -41,28 +38,6 @@ def test_the_server_and_the_types_agree(server: ApiServer, namespace: str, model
             assert accepted, (seed, answer.causes, thing["metadata"])
         seen[accepted, not faults] += 1
     assert min(seen[True, True], seen[False, False]) > count // 10, seen
-
-
-def made_up(kind: str, schema: dict[str, Any], seed: int) -> dict[str, Any]:
-    chance = random.Random(seed)
-    wrong = chance.choice((0, 0, 0.01, 0.05))
-    spec = make(schema, chance, wrong)
-    if isinstance(spec, dict) and chance.random() >= wrong:
-        name_mounts(spec)
-    name = chance.choice(TEXTS) if chance.random() < wrong else "a"
-    return {"apiVersion": "odpdask.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
-
-
-def name_mounts(spec: dict[str, Any]) -> None:
-    """Let the mounts name volumes that are there."""
-    volumes, mounts = spec.get("volumes"), spec.get("volumeMounts")
-    if isinstance(volumes, list) and isinstance(mounts, list):
-        names = [volume["name"] for volume in volumes if isinstance(volume, dict) and "name" in volume]
-        if not names:
-            del spec["volumeMounts"]
-        for mount in mounts:
-            if isinstance(mount, dict) and names:
-                mount["name"] = names[0]
 
 
 def faults_of(model: type[Model], thing: dict[str, Any]) -> list[str]:

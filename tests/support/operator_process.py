@@ -36,14 +36,28 @@ class OperatorProcess:
 
     def metric(self, name: str) -> float:
         """A sample by its name and labels; 0 when there is none."""
+        return next((value for sample, value in self._samples() if sample == name), 0.0)
+
+    def written(self) -> float:
+        """How often it asked the API server to change something, beside its Lease."""
+        verbs = [f'verb="{verb}"' for verb in ("create", "apply", "patch", "delete")]
+        calls = [(name, value) for name, value in self._samples() if name.startswith("odp_dask_api_calls_total{")]
+        return sum(value for name, value in calls if any(verb in name for verb in verbs) and 'resource="leases"' not in name)
+
+    def metrics(self) -> str:
+        """All samples, as Prometheus reads them."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=5) as answer:
-            lines = answer.read().decode().splitlines()
-        return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name} ")), 0.0)
+            text: str = answer.read().decode()
+        return text
+
+    def _samples(self) -> list[tuple[str, float]]:
+        pairs = (line.rpartition(" ") for line in self.metrics().splitlines() if not line.startswith("#"))
+        return [(name, float(value)) for name, _, value in pairs]
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ends it and says with which code."""
         self.process.send_signal(number)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=120)
 
 
 @contextmanager

@@ -4,6 +4,10 @@ import random
 import re
 from typing import Any
 
+import yaml
+
+from tests.support.apiserver import CRDS
+
 _WORDS = """
 small auto a a-b a.b a/b example.com/team A Team_1 -a a- 1a é ø.b package.module package.module:function a:b:c é:f /user/ada/ user
 日本 / 10Gi 1.5Gi 1ki 2Pi 0 00 1e3 \u0663 1d80-1817 s3://bucket/sst out true null $a \U0001f30a metadata.name ODP_API_KEY
@@ -30,6 +34,36 @@ WHOLE = (
 )
 WRONG = (True, 0, 1.5, "text", [], [1], {}, {"a": 1}, "")
 ANYTHING = ("text", "", 3, -0.5, True, 10**20, "2024-01-01T00:00:00Z", [1], {"a": {"b": None}})
+
+
+def spec_schema(kind: str) -> dict[str, Any]:
+    """The schema of a kind's spec, as the API server has it."""
+    definition = yaml.safe_load((CRDS / f"{kind.lower()}s.yaml").read_text())
+    found: dict[str, Any] = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    return found
+
+
+def made_up(kind: str, schema: dict[str, Any], seed: int, *, name: str = "a") -> dict[str, Any]:
+    """A job or a preset."""
+    chance = random.Random(seed)
+    wrong = chance.choice((0, 0, 0.01, 0.05))
+    spec = make(schema, chance, wrong)
+    if isinstance(spec, dict) and chance.random() >= wrong:
+        name_mounts(spec)
+    name = chance.choice(TEXTS) if chance.random() < wrong else name
+    return {"apiVersion": "odpdask.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+
+
+def name_mounts(spec: dict[str, Any]) -> None:
+    """Let the mounts name volumes that are there."""
+    volumes, mounts = spec.get("volumes"), spec.get("volumeMounts")
+    if isinstance(volumes, list) and isinstance(mounts, list):
+        names = [volume["name"] for volume in volumes if isinstance(volume, dict) and "name" in volume]
+        if not names:
+            del spec["volumeMounts"]
+        for mount in mounts:
+            if isinstance(mount, dict) and names:
+                mount["name"] = names[0]
 
 
 def make(schema: dict[str, Any], chance: random.Random, wrong: float) -> Any:

@@ -1,0 +1,100 @@
+"""Made-up jobs, most of them wrong somewhere, through the real API server and the operator: each is refused or is told why."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from odp_dask_operator.presets import BUILT_IN
+from odp_dask_operator.spec import ConditionType
+from tests.support.apiserver import ApiServer, until
+from tests.support.by_hand import PLACES, ByHand
+from tests.support.operator_process import OperatorProcess, operator
+from tests.support.specs import made_up, spec_schema
+
+COUNT = int(os.environ.get("FUZZED_SPECS", "100"))
+BATCH = 100
+"""At once in the API server; then they make room for the next ones."""
+MOST_WRITES = 40
+"""Of a job, one that goes on from one trouble to the next included."""
+
+
+@pytest.fixture
+def system(server: ApiServer) -> Iterator[str]:
+    with server.namespace() as name:
+        raw = BUILT_IN["small"].model_dump(mode="json", by_alias=True, exclude_none=True)
+        ByHand(server, name).create({**raw, "metadata": {"name": "small"}})
+        yield name
+
+
+def create(hand: ByHand, numbers: range) -> tuple[set[str], int]:
+    """Names of the jobs that the API server takes, and how many it refuses."""
+    schema, taken, refused = spec_schema("OdpDaskJob"), set(), 0
+    for seed in numbers:
+        thing = made_up("OdpDaskJob", schema, seed, name=f"job-{seed}")
+        if seed % 4 and isinstance(thing["spec"], dict):
+            thing["spec"]["scale"] = "small"  # the only preset that is there: these go on to children
+        answer = hand.server.request("POST", hand.place("OdpDaskJob"), thing, fieldValidation="Ignore")
+        assert answer.status in (201, 400, 409, 422), (seed, answer.body)
+        if answer.status == 201:
+            taken.add(answer.body["metadata"]["name"])
+        else:
+            refused += 1
+    return taken, refused
+
+
+def is_told(job: dict[str, Any]) -> bool:
+    """The status says what there is to say about this version of the job, or the job has reached its own time to live."""
+    if "deletionTimestamp" in job["metadata"]:
+        return True
+    status = job.get("status") or {}
+    kinds = {condition["type"] for condition in status.get("conditions") or ()}
+    current = status.get("observedGeneration") == job["metadata"]["generation"]
+    return current and bool(status["phase"] and status["reason"]) and kinds == set(ConditionType)
+
+
+def clear(hand: ByHand) -> None:
+    """Everything goes, as with a namespace."""
+    for kind in ("OdpDaskJob", *(kind for kind in PLACES if kind not in ("OdpDaskJob", "OdpDaskPreset", "Lease"))):
+        hand.server.request("DELETE", hand.place(kind), {"propagationPolicy": "Background"})
+
+
+def is_at_rest(process: OperatorProcess, *, jobs: int) -> bool:
+    """A resync, after which each job is looked at, changes nothing."""
+    passes, before = "odp_dask_reconcile_seconds_count", process.written()
+    target = process.metric(passes) + jobs
+    until(lambda: process.metric(passes) >= target, "a resync comes round")
+    return process.written() == before
+
+
+def test_each_job_is_refused_or_told_and_the_operator_comes_to_rest(
+    server: ApiServer, system: str, namespace: str, tmp_path: Path
+) -> None:
+    hand, phases, refused, jobs = ByHand(server, namespace), Counter[str](), 0, 0
+    with operator(server.kubeconfig, tmp_path, operator_namespace=system, namespaces=[namespace]) as process:
+        for first in range(0, COUNT, BATCH):
+            before = process.written()
+            taken, no = create(hand, range(first, min(first + BATCH, COUNT)))
+
+            def all_told(taken: set[str] = taken) -> bool:
+                assert process.process.poll() is None, process.log.read_text()[-3000:]
+                return all(is_told(job) for job in hand.all("OdpDaskJob") if job["metadata"]["name"] in taken)
+
+            until(all_told, f"the jobs from {first} on are told", seconds=240)
+
+            if taken:
+                until(lambda taken=taken: is_at_rest(process, jobs=len(taken)), "the operator comes to rest", seconds=240)  # type: ignore[misc]
+            assert process.written() - before <= MOST_WRITES * len(taken)
+            phases.update(job["status"]["phase"] for job in hand.all("OdpDaskJob"))
+            refused, jobs = refused + no, jobs + len(taken)
+            clear(hand)
+            until(lambda: hand.collect() or not hand.all("OdpDaskJob"), "the jobs are gone", seconds=120)  # type: ignore[func-returns-value]
+        assert process.probe("healthz") == 200
+        assert "odp_dask_reconcile_errors_total{" not in process.metrics(), process.log.read_text()[-3000:]
+        assert process.end() == 0
+    assert "Traceback" not in process.log.read_text()
+    assert min(jobs, refused) > COUNT // 5, (jobs, refused)
+    assert {"Pending", "Starting", "Failed", "Suspended"} <= set(phases), phases
