@@ -14,6 +14,7 @@ import yaml
 
 from odp_dask_operator.cli.app import app as cli
 from odp_dask_operator.shell.main import app as operator
+from odp_dask_operator.shell.metrics import Metrics
 from odp_dask_operator.spec import OdpDaskJob, OdpDaskPreset, shape
 from odp_dask_operator.spec.path import parse_path
 from tests.support.documents import ROOT, Block, Document, commands, documents
@@ -52,6 +53,14 @@ def test_flags_set_as_code_exist(document: Document) -> None:
     for word in document.code:
         if word.startswith("--"):
             assert re.split(r"[ =]", word)[0] in known, word
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_metrics_set_as_code_exist(document: Document) -> None:
+    known = {family.name for family in Metrics().registry.collect()}
+    for word in document.code:
+        if word.startswith("odp_dask_"):
+            assert word.removesuffix("_total") in known | {"odp_dask_operator"}, word
 
 
 @pytest.mark.parametrize("block", SHELL, ids=str)
