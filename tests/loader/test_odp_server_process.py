@@ -133,7 +133,7 @@ def test_a_table_that_finds_no_room_is_said_with_the_folder(tmp_path: Path) -> N
         ["bash", "-c", 'ulimit -f 100; exec "$0" -m odp_server "$1" --port 0', sys.executable, str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         env={**os.environ, "TMPDIR": str(tmp_path)},
     )
     assert limited.returncode == 2

@@ -172,7 +172,7 @@ def test_signals_reach_the_program_which_ends_as_it_likes(
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signum)
-    assert process.communicate(timeout=30)[0] == "saved\n"
+    assert process.communicate(timeout=120)[0] == "saved\n"
     assert process.returncode == 9
 
 
@@ -190,7 +190,7 @@ def test_ctrl_c_interrupts_the_program_once_and_leaves_no_process(runner: Callab
     assert process.stdout is not None
     child = int(process.stdout.readline())
     os.killpg(process.pid, signal.SIGINT)  # a terminal interrupts the whole group
-    assert process.communicate(timeout=30)[0] == "cleaned up\n"
+    assert process.communicate(timeout=120)[0] == "cleaned up\n"
     assert process.returncode == 130
     eventually(lambda: not Path(f"/proc/{child}").exists())
 

@@ -97,7 +97,7 @@ class ApiServer:
         content = None if body is None else json.dumps(body).encode()
         address = f"{self.url}{path}?{urlencode(query)}"
         response = self.api.rest_client.pool_manager.request(
-            method, address, body=content, headers=headers, timeout=30, retries=False
+            method, address, body=content, headers=headers, timeout=120, retries=False
         )
         document = json.loads(response.data) if response.headers.get("Content-Type") == _JSON else {}
         return Answer(response.status, document, tuple(response.headers.getlist("Warning")))

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-DEADLINE_S = 60
+DEADLINE_S = 240
 SCRATCH = "scratch"
 """Below the working directory: the temporary folder of what is started, to see what stays in it."""
 PROGRAM = ("-c", "from odp_dask_operator.cli import main; main()")

@@ -24,8 +24,8 @@ import requests
 from odp.client import Client
 
 API_KEY = "a-key-of-the-tests"
-_STOP_DEADLINE_S = 10
-_CONTROL_DEADLINE_S = 60
+_STOP_DEADLINE_S = 60
+_CONTROL_DEADLINE_S = 240
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from odp_dask_operator.core.record import read_job
 from odp_dask_operator.shell.certificates import new_certificate
 from tests.support.operator_jobs import SETTINGS, job, presets
 
-DEADLINE_S = 60.0
+DEADLINE_S = 240.0
 
 
 def free_ports(count: int) -> list[int]:
