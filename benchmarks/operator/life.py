@@ -74,8 +74,8 @@ def life_section(ours: Account, theirs: Account, *, jobs: int) -> Section:
         ("Dask operator beside it: CPU-s", f"{ours.dask_cpu_s:.3f}", ""),
     )
     text = (
-        f"{jobs} jobs, {PER_SECOND} a second, each at work for {RUN_S:.0f} s; kube-controller-manager makes"
-        " the pods and collects the garbage, pods are set ready and done by the benchmark."
+        f"{jobs} jobs, {PER_SECOND} a second, each at work for {RUN_S:.0f} s from when its cluster runs."
+        " kube-controller-manager makes the pods and collects the garbage, pods are set ready and done by the benchmark."
         f"\n\nOurs asks for: {_listed(ours.mix)}.\n\n"
         f"DaskJob's operator asks for: {_listed(theirs.mix)}."
     )
@@ -92,7 +92,7 @@ def _ours(jobs: int) -> Account:
         own = stack.enter_context(our_operator(place.kubeconfig(OURS), place.folder))
         ready(place, own, dask)
         stack.enter_context(kube_controller_manager(place.server, place.folder, CONTROLLERS))
-        stack.enter_context(nodes(place.server, run_s=RUN_S))
+        stack.enter_context(nodes(place.server, run_s=RUN_S, helpers=crowd.DEPLOYMENTS))
         before, begun = (own.cpu_s, dask.cpu_s), time.time()
         crowd.create(place.server, crowd.OUR_JOBS, crowd.our_job, jobs, per_second=PER_SECOND)
         _given_back(place, jobs)
@@ -115,7 +115,7 @@ def _dask_jobs(jobs: int) -> Account:
         dask = stack.enter_context(dask_operator(place.kubeconfig(DASK), place.folder))
         ready(place, dask)
         stack.enter_context(kube_controller_manager(place.server, place.folder, CONTROLLERS))
-        stack.enter_context(nodes(place.server, run_s=RUN_S))
+        stack.enter_context(nodes(place.server, run_s=RUN_S, helpers=crowd.DEPLOYMENTS))
         before, begun = dask.cpu_s, time.time()
         crowd.create(place.server, crowd.DASK_JOBS, crowd.dask_job, jobs, per_second=PER_SECOND)
         _given_back(place, jobs)

@@ -6,14 +6,14 @@ import heapq
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from benchmarks.operator.crowd import NAMESPACE
-from odp_dask_operator.core.names import COMPONENT_LABEL, DASK_COMPONENT_LABEL, LOADER, PROGRESS_PORT
+from odp_dask_operator.core.names import COMPONENT_LABEL, DASK_CLUSTER_LABEL, DASK_COMPONENT_LABEL, LOADER, PROGRESS_PORT
 from tests.support.apiserver import ApiServer
 from tests.support.fake_controllers import LAST_WORD
 
@@ -21,26 +21,28 @@ ADDRESS = "127.77.0.1"
 """Of every pod; the whole of 127/8 is this machine."""
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 LOOK_EVERY_S = 0.25
-HANDS = 4
 Raw = dict[str, Any]
 
 
 class Nodes:
     """Level-based: looks at the pods that are pending, again and again."""
 
-    def __init__(self, server: ApiServer, *, run_s: float | None) -> None:
-        """`run_s`: how long a loader or runner works; None: no node has room for any pod."""
-        self._server, self._run_s = server, run_s
+    def __init__(self, server: ApiServer, *, run_s: float | None, helpers: int) -> None:
+        """`run_s`: how long a loader or runner works once it has `helpers`, its scheduler and workers; None: no pod finds room."""
+        self._server, self._run_s, self._helpers = server, run_s, helpers
         self._seen: set[str] = set()
+        self._there: Counter[str] = Counter()
+        self._idle: dict[str, tuple[str, str]] = {}
         self._ends: list[tuple[float, str, str]] = []
         self.stop = threading.Event()
 
     def run(self) -> None:
         """Until told to stop."""
-        with ThreadPoolExecutor(HANDS) as hands:
-            while not self.stop.wait(LOOK_EVERY_S):
-                list(hands.map(self._meet, self._new()))
-                list(hands.map(self._end, self._due()))
+        while not self.stop.wait(LOOK_EVERY_S):
+            for pod in self._new():
+                self._meet(pod)
+            for due in self._due():
+                self._end(due)
 
     def _new(self) -> list[Raw]:
         pending = self._server.request("GET", PODS, fieldSelector="status.phase=Pending", resourceVersion=0).body["items"]
@@ -66,8 +68,17 @@ class Nodes:
             name,
             {"phase": "Running", "podIP": ADDRESS, "startTime": _now(), "conditions": conditions, "containerStatuses": [state]},
         )
-        if works(pod["metadata"].get("labels") or {}):
-            heapq.heappush(self._ends, (time.monotonic() + self._run_s, name, container))
+        self._count(pod["metadata"]["labels"], name, container)
+
+    def _count(self, labels: dict[str, str], pod: str, container: str) -> None:
+        """Lets a pod that works begin when all of its cluster run."""
+        cluster = labels[DASK_CLUSTER_LABEL]
+        if works(labels):
+            self._idle[cluster] = pod, container
+        else:
+            self._there[cluster] += 1
+        if cluster in self._idle and self._there[cluster] >= self._helpers:
+            heapq.heappush(self._ends, (time.monotonic() + (self._run_s or 0.0), *self._idle.pop(cluster)))
 
     def _end(self, due: tuple[str, str]) -> None:
         name, container = due
@@ -116,9 +127,9 @@ class _Progress(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def nodes(server: ApiServer, *, run_s: float | None) -> Iterator[None]:
+def nodes(server: ApiServer, *, run_s: float | None, helpers: int = 0) -> Iterator[None]:
     """They work until the end of the block, and their loaders tell their progress."""
-    fleet = Nodes(server, run_s=run_s)
+    fleet = Nodes(server, run_s=run_s, helpers=helpers)
     progress = ThreadingHTTPServer((ADDRESS, PROGRESS_PORT), _Progress)
     progress.daemon_threads = True
     threads = [threading.Thread(target=work) for work in (fleet.run, progress.serve_forever)]

@@ -17,7 +17,7 @@ from odp_dask_operator.shell.logs import set_up_logs
 from odp_dask_operator.shell.metrics import Metrics
 from odp_dask_operator.shell.options import LogFormat
 from odp_dask_operator.shell.queue import Queue
-from odp_dask_operator.shell.reconciler import Reconciler, Surroundings
+from odp_dask_operator.shell.reconciler import AFTER_WRITES, Reconciler, Surroundings
 from odp_dask_operator.shell.retry import RetryPolicy
 from odp_dask_operator.shell.workers import FAULTS_UNTIL_SAID, Workers
 from odp_dask_operator.shell.world import World
@@ -100,7 +100,7 @@ def test_a_run_is_recorded_before_anything_is_made_and_everything_is_made_in_one
     assert passes(server, reconciler, 1) == AT_ONCE
     assert [call.split("/")[0] for call in server.written()] == ["PATCH odpdaskjobs", "POST events"]
     server.requests.clear()
-    passes(server, reconciler, 1)
+    assert passes(server, reconciler, 1) == AFTER_WRITES
     made = ["services", "networkpolicies", "configmaps", "secrets", "jobs", "daskclusters"]
     assert server.written() == [*(f"POST {kind}" for kind in made), "PATCH odpdaskjobs/sst/status"]
     server.requests.clear()

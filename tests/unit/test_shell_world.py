@@ -39,6 +39,15 @@ def test_the_newest_version_is_kept_whatever_comes_last() -> None:
     assert job["status"] == {"phase": "Running"}
 
 
+@pytest.mark.parametrize("kind", ["OdpDaskJob", "OdpDaskPreset", "Service"])
+def test_what_is_no_newer_is_known(kind: str) -> None:
+    world = World()
+    assert not world.knows(thing(kind, version=10))
+    world.put(thing(kind, version=10))
+    assert [world.knows(thing(kind, version=version)) for version in (9, 10, 11)] == [True, True, False]
+    assert not world.knows(thing(kind, uid="another", version=10))
+
+
 def test_a_job_that_was_made_again_is_another_job() -> None:
     world = World()
     world.put(thing("OdpDaskJob", uid="old", version=9))

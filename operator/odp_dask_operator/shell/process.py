@@ -42,6 +42,7 @@ class Process:
         self._options, self._metrics, self._world, self._queue = options, Metrics(), World(), Queue()
         self._stop, self._may_write, self._look, self._resign = stop, asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._dask_served = self._watching = False
+        self._news: set[str] = set()
         self._health = Health(time.monotonic, overdue_after_s=3.0 * options.resync_seconds + 60)
         self._api = Api(connection, counted=self._metrics.count_call)
         brief = Api(connection, timeout_s=TIMEOUT_S, counted=self._metrics.count_call, policy=RetryPolicy(attempts=1))
@@ -116,6 +117,7 @@ class Process:
 
     def _begun(self) -> None:
         self._world.clear_children()
+        self._news.clear()
         self._watching = False
         self._health.begun()
         self._open()
@@ -135,11 +137,18 @@ class Process:
             self._open()
 
     def _put(self, raw: Raw) -> None:
+        if not self._world.knows(raw):
+            self._news.add(raw["metadata"]["uid"])
         self._world.put(raw)
 
     def _heard(self, raw: Raw, gone: bool) -> None:
+        """The echo of what we wrote ourselves is no reason to look at a job."""
         self._synced()
+        news = raw["metadata"]["uid"] in self._news
+        self._news.discard(raw["metadata"]["uid"])
         key = self._world.remove(raw) if gone else self._world.put(raw)
+        if not news and not gone:
+            return
         if key is not None:
             self._enqueue(key)
         elif raw["kind"] == "OdpDaskPreset":

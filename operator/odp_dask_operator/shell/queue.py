@@ -14,6 +14,7 @@ class Queue:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._line, self._clock, self._bell = Line(), clock, asyncio.Event()
+        self._turn = asyncio.Lock()
 
     def __len__(self) -> int:
         return len(self._line)
@@ -35,16 +36,14 @@ class Queue:
 
     async def take(self) -> Key:
         """The next key; `done` gives it back."""
-        while True:
-            self._bell.clear()
-            key = self._line.take(now=self._clock())
-            if key is not None:
-                self._bell.set()  # another worker may find a second one
-                return key
-            moment = self._line.next_moment()
-            pause = None if moment is None else max(0.0, moment - self._clock())
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._bell.wait(), pause)
+        async with self._turn:  # one listens to the bell; it would wake all of them for each job
+            while (key := self._line.take(now=self._clock())) is None:
+                self._bell.clear()
+                moment = self._line.next_moment()
+                pause = None if moment is None else max(0.0, moment - self._clock())
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._bell.wait(), pause)
+            return key
 
     def done(self, key: Key) -> None:
         """The key may be taken again."""

@@ -27,6 +27,7 @@ from odp_dask_operator.shell.world import World
 from odp_dask_operator.spec import Phase, Reason
 from odp_dask_operator.spec.meta import format_time
 
+AFTER_WRITES = datetime.timedelta(seconds=1)
 Raw = dict[str, Any]
 log = logging.getLogger(__name__)
 
@@ -83,8 +84,13 @@ class Reconciler:
         except NotFound:
             self._world.remove_job(key, uid=step.job.names.uid)
             return None
-        news = outcome.obstacles or (outcome.refusal is not None and outcome.refusal != memory.refusal)
-        return AT_ONCE if news else step.decision.requeue_after
+        if outcome.obstacles or (outcome.refusal is not None and outcome.refusal != memory.refusal):
+            return AT_ONCE
+        again = step.decision.requeue_after
+        if outcome.refusal is not None or not step.decision.writes:
+            return again
+        # It was decided by what was there before; what there is to wait for shows once it is done.
+        return AFTER_WRITES if again is None else min(again, AFTER_WRITES)
 
     async def report_fault(self, key: Key, error: Exception) -> None:
         """Says in the status and an Event that this program failed on the job. The next pass that works says otherwise."""

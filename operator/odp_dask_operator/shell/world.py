@@ -63,6 +63,19 @@ class World:
             self._unconfirmed.pop(meta["uid"], None)
         return job
 
+    def knows(self, raw: Mapping[str, Any]) -> bool:
+        """Whether something at least as new is known."""
+        meta = raw["metadata"]
+        key, uid = Key(meta["namespace"], meta["name"]), meta["uid"]
+        match raw["kind"]:
+            case JOB_RESOURCE.kind:
+                known = self._jobs.get(key)
+            case PRESET_RESOURCE.kind:
+                known = self._presets.get(key)
+            case _:
+                known = self._children.get(_job_of(meta) or key, {}).get(uid)
+        return known is not None and known["metadata"]["uid"] == uid and _version(known) >= _version(raw)
+
     def put_own(self, raw: Mapping[str, Any], *, now: float) -> None:
         """Something that we made ourselves just now; a watch may have been quicker than the answer."""
         uid, job = raw["metadata"]["uid"], _job_of(raw["metadata"])
