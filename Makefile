@@ -5,10 +5,10 @@ BIN := .venv/bin
 STAMP := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench bench-operator tools chart images test-images lock clean
+.PHONY: help install demo test e2e check format bench bench-operator tools chart images test-images images-test lock clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 install: $(STAMP)  ## a .venv with all that the project needs, from requirements-dev.lock
 
@@ -21,6 +21,9 @@ demo: install  ## load a real ocean table through the real SDK into verified Par
 
 test: install  ## all tests that this machine can run; the summary names what was skipped and what would bring it
 	$(BIN)/pytest $(ARGS)
+
+e2e: install .cache/bin/helm  ## the whole with real pods: on kind, or ARGS=--existing-cluster on the cluster of KUBECONFIG
+	$(BIN)/pytest tests/e2e $(ARGS)
 
 check: install  ## format, lint, types, architecture, generated files
 	$(BIN)/ruff format --check .
@@ -70,8 +73,11 @@ images:  ## build the images, by docker, podman or buildah; ENGINE= PYTHON_IMAGE
 test-images:  ## build the images that end-to-end tests need besides: the Dask operator, an S3 server
 	tools/images.sh dask-operator versitygw
 
+images-test: install  ## build the images, the second time without a cache, and look inside (about 10 minutes)
+	$(BIN)/pytest tests/images --built $(ARGS)
+
 lock: install  ## resolve all three lock files anew
 	$(BIN)/python tools/lock.py
 
 clean:  ## remove what make made
-	rm -rf .venv .cache .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .cache .demo dist charts/odp-dask-operator/charts .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -22,10 +22,29 @@ _IMAGE = (
     "{{ else }}{{ .Values.image.name }}{{ end }}"
 )
 _KOPF_ARGUMENTS = "          {{- with .Values.kopfArgs }}\n            {{- toYaml . | nindent 12 }}\n"
-_NAMESPACE_ARGUMENTS = (
-    "          {{- range .Values.global.namespaces }}\n            - --namespace={{ . }}\n"
-    "          {{- else }}\n            {{- toYaml .Values.kopfArgs | nindent 12 }}\n"
-)
+_NAMESPACE_ARGUMENTS = """          {{- range .Values.global.namespaces }}
+            - --namespace={{ . }}
+          {{- else }}
+            {{- toYaml .Values.kopfArgs | nindent 12 }}
+          {{- end }}
+          {{- if .Values.global.namespaces }}
+            - --standalone
+            - /etc/kopf/namespaced.py
+"""
+_MOUNTS = "            {{- toYaml .Values.volumeMounts | nindent 12 }}\n"
+_MOUNTS_AND_SETTINGS = f"""{_MOUNTS}          {{{{- if .Values.global.namespaces }}}}
+            - name: kopf
+              mountPath: /etc/kopf
+              readOnly: true
+          {{{{- end }}}}
+"""
+_VOLUMES = "        {{- toYaml .Values.volumes | nindent 8 }}\n"
+_VOLUMES_AND_SETTINGS = f"""{_VOLUMES}      {{{{- if .Values.global.namespaces }}}}
+        - name: kopf
+          configMap:
+            name: {{{{ include "dask_kubernetes_operator.fullname" . }}}}
+      {{{{- end }}}}
+"""
 _PROBE = "          livenessProbe:\n"
 _PROBES = """          startupProbe:  # on a busy node it takes longer to begin than the liveness probe has patience
             httpGet:
@@ -38,6 +57,14 @@ _PROBES = """          startupProbe:  # on a busy node it takes longer to begin 
 """
 _NAMED = 'metadata:\n  name: {{ include "dask_kubernetes_operator.'
 _PLACED = 'metadata:\n  namespace: {{ .Release.Namespace }}\n  name: {{ include "dask_kubernetes_operator.'
+_OTHERS = "  # Application: other resources it produces and manipulates.\n"
+_OWNERS_AND_OTHERS = f"""\
+  # Application: what it makes blocks its owner's deletion, which OpenShift lets those only do who have this right.
+  - apiGroups: [kubernetes.dask.org]
+    resources: [daskclusters/finalizers, daskworkergroups/finalizers, daskjobs/finalizers, daskautoscalers/finalizers]
+    verbs: [update]
+
+{_OTHERS}"""
 _CLUSTERWIDE = {".Values.rbac.cluster }}": "(not .Values.global.namespaces) }}"}
 _IN_EACH_NAMESPACE = {
     "{{- if and .Values.rbac.create (not .Values.rbac.cluster) }}\n": "{{- range $namespace :="
@@ -54,11 +81,13 @@ CHANGES: Mapping[str, Mapping[str, str]] = {
         "{{ .Values.image.name }}": _IMAGE,
         _KOPF_ARGUMENTS: _NAMESPACE_ARGUMENTS,
         _PROBE: _PROBES,
+        _MOUNTS: _MOUNTS_AND_SETTINGS,
+        _VOLUMES: _VOLUMES_AND_SETTINGS,
     },
     "templates/serviceaccount.yaml": {_NAMED: _PLACED},
-    "templates/clusterrole.yaml": _CLUSTERWIDE,
+    "templates/clusterrole.yaml": {**_CLUSTERWIDE, _OTHERS: _OWNERS_AND_OTHERS},
     "templates/clusterrolebinding.yaml": _CLUSTERWIDE,
-    "templates/role.yaml": _IN_EACH_NAMESPACE,
+    "templates/role.yaml": {**_IN_EACH_NAMESPACE, _OTHERS: _OWNERS_AND_OTHERS},
     "templates/rolebinding.yaml": {
         **_IN_EACH_NAMESPACE,
         'serviceAccountName" . }}-rolebinding\n': 'serviceAccountName" $ }}-rolebinding\n',
@@ -66,6 +95,27 @@ CHANGES: Mapping[str, Mapping[str, str]] = {
     },
 }
 """By file of the wheel's chart: what is there, and what we need there."""
+ADDITIONS: Mapping[str, str] = {
+    "templates/configmap.yaml": """{{- if .Values.global.namespaces }}
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  namespace: {{ .Release.Namespace }}
+  name: {{ include "dask_kubernetes_operator.fullname" . }}
+  labels:
+    {{- include "dask_kubernetes_operator.labels" . | nindent 4 }}
+data:
+  # With Roles only, Kopf would try for two minutes to list namespaces and kinds before it does without.
+  namespaced.py: |
+    import kopf
+
+    @kopf.on.startup()
+    async def do_not_scan(settings, **_):
+        settings.scanning.disabled = True
+{{- end }}
+"""
+}
+"""Files that the wheel's chart lacks."""
 
 
 def source() -> Path:
@@ -98,7 +148,7 @@ def chart() -> dict[str, str]:
     """The files of the chart as we need it, by their path in it."""
     number = version()
     files = {path.relative_to(source()).as_posix(): path for path in sorted(source().rglob("*")) if path.is_file()}
-    return {name: adapted(name, path.read_text(), version=number) for name, path in files.items()}
+    return {name: adapted(name, path.read_text(), version=number) for name, path in files.items()} | ADDITIONS
 
 
 def package(target: Path) -> None:

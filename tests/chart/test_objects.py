@@ -131,7 +131,7 @@ def test_a_namespaced_install_has_roles_only(chart: Chart) -> None:
     bound = {named(thing)[1]: thing["subjects"] for thing in things if thing["kind"] == "RoleBinding" and DASK in named(thing)[2]}
     assert bound == {team: [{"kind": "ServiceAccount", "name": DASK, "namespace": SYSTEM}] for team in TEAMS}
     (dask,) = deployments(things)[DASK]["containers"]
-    assert [word for word in dask["args"] if "namespace" in word] == [f"--namespace={team}" for team in TEAMS]
+    assert [word for word in dask["args"] if word.startswith("--namespace=")] == [f"--namespace={team}" for team in TEAMS]
     assert [word for word in flags(things) if word.startswith("--namespace=")] == [f"--namespace={team}" for team in TEAMS]
 
 
