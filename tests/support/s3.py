@@ -112,8 +112,8 @@ class S3Server:
         """The key stops working."""
         self.iam().delete_access_key(UserName=user, AccessKeyId=keys["AWS_ACCESS_KEY_ID"])
 
-    def begin_session(self, keys: dict[str, str], *, seconds: float) -> None:
-        """Accept temporary keys for so long, as if this server's own STS had issued them (it issues none for AssumeRole)."""
+    def role(self) -> dict[str, Any]:
+        """The role that temporary keys stand for; made when it is not there."""
         iam = self.iam()
         roles = {role["RoleName"]: role for role in iam.list_roles()["Roles"]}
         if _ROLE not in roles:
@@ -122,16 +122,20 @@ class S3Server:
             trust = json.dumps({"Version": "2012-10-17", "Statement": statement})
             roles[_ROLE] = iam.create_role(RoleName=_ROLE, AssumeRolePolicyDocument=trust)["Role"]
             iam.put_role_policy(RoleName=_ROLE, PolicyName="all", PolicyDocument=_ALLOW_ALL)
-        now = datetime.now(UTC)
+        return dict(roles[_ROLE])
+
+    def begin_session(self, keys: dict[str, str], *, seconds: float) -> None:
+        """Accept temporary keys for so long, as if this server's own STS had issued them (it issues none for AssumeRole)."""
+        role, now = self.role(), datetime.now(UTC)
         file = self.folder / "iam" / "iam.json"
         state = json.loads(file.read_text())
         state["sessions"][keys["AWS_ACCESS_KEY_ID"]] = {
             "accessKeyId": keys["AWS_ACCESS_KEY_ID"],
             "secretAccessKey": keys["AWS_SECRET_ACCESS_KEY"],
             "sessionToken": keys["AWS_SESSION_TOKEN"],
-            "roleArn": roles[_ROLE]["Arn"],
+            "roleArn": role["Arn"],
             "roleName": _ROLE,
-            "roleId": roles[_ROLE]["RoleId"],
+            "roleId": role["RoleId"],
             "roleSessionName": "test",
             "createDate": now.isoformat(),
             "expiration": (now + timedelta(seconds=seconds)).isoformat(),

@@ -1,0 +1,149 @@
+"""One cluster for the suite, the bundle installed on it, and a namespace for each test that must be empty in the end.
+
+The suite runs when it is asked for by its folder: `make e2e` (kind, by pytest-kind, whose options pass through), or on the cluster
+of KUBECONFIG: `E2E_LOAD_IMAGE=<command> make e2e ARGS=--existing-cluster`.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_kind import KindCluster
+
+from tests.e2e import bundle
+from tests.e2e.cluster import Cluster
+from tests.e2e.control import VARIABLE, nodes
+from tests.e2e.servers import NAMESPACE as SERVERS
+from tests.e2e.servers import S3, OdpServer, servers
+from tests.e2e.workspace import Workspace, keep_evidence, workspace
+
+HERE = Path(__file__).parent
+HOW = "`make e2e` runs it on kind, `E2E_LOAD_IMAGE=... make e2e ARGS=--existing-cluster` on the cluster of KUBECONFIG"
+_TEST_SECONDS, _FIRST_SECONDS = 600, 3600
+_REPORT = pytest.StashKey[bool]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Known only to a run that names this folder: that is how the suite is asked for."""
+    group = parser.getgroup("e2e")
+    group.addoption("--existing-cluster", action="store_true", help="use the cluster of KUBECONFIG instead of making one with kind")
+    group.addoption("--skip-images", action="store_true", help="the nodes have the images already")
+    group.addoption("--evidence", type=Path, default=bundle.ROOT / ".e2e", help="where failures and screenshots are kept")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what was not asked for; the first test has the time to build the images and the cluster."""
+    own = [item for item in items if item.path.is_relative_to(HERE)]
+    if os.environ.get(VARIABLE) is None:
+        for item in own:
+            if item.get_closest_marker("control"):
+                item.add_marker(pytest.mark.skip(reason=f"{VARIABLE} names no command that stops and starts nodes"))
+    asked = config.getoption("--existing-cluster", default=None) is not None
+    for index, item in enumerate(own):
+        if not asked:
+            item.add_marker(pytest.mark.skip(reason=HOW))
+        item.add_marker(pytest.mark.timeout(_TEST_SECONDS if index else _FIRST_SECONDS))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember for the fixtures whether the test failed."""
+    report = yield
+    item.stash[_REPORT] = item.stash.get(_REPORT, False) or report.failed
+    return report
+
+
+@pytest.fixture(scope="session")
+def evidence(request: pytest.FixtureRequest) -> Path:
+    """Where screenshots and what belongs to failures is kept."""
+    folder: Path = request.config.getoption("--evidence").resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
+    """The cluster of the suite, with all images on its nodes."""
+    discovery = tmp_path_factory.mktemp("discovery") / "api.json"
+    if request.config.getoption("--existing-cluster"):
+        kubectl = shutil.which("kubectl")
+        assert kubectl, "kubectl is not on PATH"
+        config = Path(os.environ.get("KUBECONFIG", Path.home() / ".kube/config"))
+        found = Cluster(config, kubectl, bundle.image_loader(None), discovery)
+    else:
+        kind: KindCluster = request.getfixturevalue("kind_cluster")
+        kind.ensure_kubectl()
+        load = bundle.image_loader(kind.load_docker_image)
+        found = Cluster(kind.kubeconfig_path.resolve(), str(kind.kubectl_path), load, discovery)
+    if not request.config.getoption("--skip-images"):
+        bundle.build(found)
+    return found
+
+
+@pytest.fixture(scope="session")
+def release(cluster: Cluster, request: pytest.FixtureRequest, evidence: Path) -> Iterator[bundle.Release]:
+    """The bundle, installed as its README says, for all namespaces; stays with the cluster under pytest-kind's --keep-cluster."""
+    with bundle.installed(cluster, evidence=evidence, keep=request.config.getoption("keep_cluster")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def running_servers(cluster: Cluster, evidence: Path) -> Iterator[tuple[OdpServer, S3]]:
+    """What jobs read from and write to."""
+    with bundle.namespace(cluster, SERVERS):
+        try:
+            made = servers(cluster)
+        except AssertionError:
+            keep_evidence(cluster, [SERVERS], evidence / "servers")
+            raise
+        yield made
+
+
+@pytest.fixture
+def place(
+    request: pytest.FixtureRequest, cluster: Cluster, release: bundle.Release, running_servers: tuple[OdpServer, S3], evidence: Path
+) -> Iterator[Workspace]:
+    """A namespace of the test's own. Whatever is left of its jobs after they are deleted is a failure."""
+    odp, s3 = running_servers
+    odp.reset()
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())
+    with workspace(cluster, name, odp=odp, s3=s3) as made:
+        try:
+            yield made
+            if not request.node.stash.get(_REPORT, False):
+                made.clear()
+        except BaseException:
+            keep_evidence(cluster, [made.namespace, release.namespace, SERVERS], evidence / request.node.name)
+            raise
+        else:
+            if request.node.stash.get(_REPORT, False):
+                keep_evidence(cluster, [made.namespace, release.namespace, SERVERS], evidence / request.node.name)
+        finally:
+            made.remove()
+
+
+@pytest.fixture(autouse=True)
+def _able(request: pytest.FixtureRequest) -> None:
+    """Skips what this cluster cannot show."""
+    if request.node.get_closest_marker("two_nodes") and len(nodes(request.getfixturevalue("cluster"))) < 2:
+        pytest.skip("the cluster has one node only")
+    if request.node.get_closest_marker("policies") and not request.config.getoption("--existing-cluster"):
+        pytest.skip("kind's own network enforces no NetworkPolicy; run with --existing-cluster on a cluster that does")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The words by which a cluster that cannot do something skips a test."""
+    for line in _MARKS:
+        config.addinivalue_line("markers", line)
+
+
+_MARKS: Any = (
+    "two_nodes: needs a cluster of two nodes or more",
+    "policies: needs a cluster that enforces NetworkPolicies",
+    "control: needs E2E_CONTROL, a command that stops and starts nodes and control-plane components",
+)
