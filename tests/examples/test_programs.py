@@ -1,6 +1,7 @@
 """Each example with a program of its own is run on Dask's local cluster, and what it finds is computed again by hand."""
 
 import json
+import re
 from pathlib import Path
 
 import dask
@@ -133,6 +134,16 @@ def test_model_search(run_example: RunExample, platform: OdpServer, coads: pd.Da
     model, mean, deviation = ridge(train, found["penalty"])
     assert list(found["coefficients"].values()) == pytest.approx(model.tolist(), rel=1e-6)
     assert found["test_error"] == pytest.approx(squared_error(test, model, mean, deviation), rel=1e-6)
+
+
+def test_the_program_of_the_kustomize_base(run_example: RunExample, platform: OdpServer, coads: pd.DataFrame) -> None:
+    """A folder stands for the ConfigMap that kustomize would generate."""
+    base = EXAMPLES.parent / "gitops/kustomize/base"
+    run = run_example(f"{base}/monthly", config_maps=(f"monthly={base}",))
+    assert run.exit_code == 0, run.said
+    expected = coads.astype({"sst": "float64"}).groupby(coads.time.dt.month).sst.mean()
+    said = dict(line.split() for line in run.said.splitlines() if re.fullmatch(r"\d+ +[\d.]+", line))
+    assert {int(month): float(mean) for month, mean in said.items()} == pytest.approx(expected.to_dict(), abs=0.011)
 
 
 def test_notebook(platform: OdpServer, coads: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

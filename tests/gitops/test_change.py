@@ -1,6 +1,7 @@
 """How a job that cannot change is changed: what is refused, with which words, and what each tool makes instead."""
 
 import copy
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -50,10 +51,11 @@ def kubectl(server: ApiServer, namespace: str, tmp_path: Path) -> Kubectl:
         pytest.skip("there is no kubectl: https://kubernetes.io/docs/tasks/tools/ says how to install it")
 
     def run(job: dict[str, Any], *words: str) -> tuple[int, str]:
-        (tmp_path / "job.yaml").write_text(yaml.safe_dump(job))
-        command = [program, f"--kubeconfig={server.kubeconfig}", f"--namespace={namespace}", *words, "-f", str(tmp_path / "job.yaml")]
-        environment = {"HOME": str(tmp_path), "PATH": "/usr/local/bin:/usr/bin:/bin"}
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+        file = tmp_path / "job.yaml"
+        file.write_text(yaml.safe_dump(job))
+        command = [program, f"--kubeconfig={server.kubeconfig}", f"--namespace={namespace}", *words, f"--filename={file}"]
+        environment = {**os.environ, "HOME": str(tmp_path)}  # what it caches goes with the test
+        done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment)
         return done.returncode, done.stdout + done.stderr
 
     return run
