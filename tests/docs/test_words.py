@@ -13,6 +13,7 @@ import typer
 import yaml
 
 from odp_dask_operator.cli.app import app as cli
+from odp_dask_operator.core import names
 from odp_dask_operator.shell.main import app as operator
 from odp_dask_operator.shell.metrics import Metrics
 from odp_dask_operator.spec import OdpDaskJob, OdpDaskPreset, shape
@@ -102,6 +103,17 @@ def test_values_files_have_values_that_the_chart_has(document: Document) -> None
                 _check_value(path)
 
 
+@pytest.mark.parametrize("block", SHELL, ids=str)
+def test_commands_select_what_there_is(block: Block) -> None:
+    known = {f"{names.COMPONENT_LABEL}={names.LOADER}", f"{names.DASK_COMPONENT_LABEL}={names.DASK_WORKER}"}
+    known |= {f"{key}={value}" for labels in _deployments().values() for key, value in labels.items()}
+    for command in _simple_commands(block):
+        for flag, value in pairwise(command):
+            if flag == "--selector":
+                assert {label for label in value.split(",") if not label.startswith(names.JOB_LABEL)} <= known, value
+        assert {word for word in command if word.startswith("deployment/")} <= _deployments().keys(), command
+
+
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 150
 
@@ -133,6 +145,14 @@ def _flags() -> dict[str, set[str]]:
         name: {"--help", "-h"} | {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)}
         for name, command in known.items()
     }
+
+
+@cache
+def _deployments() -> dict[str, dict[str, str]]:
+    """The labels of the pods of each Deployment of an installation."""
+    installed = yaml.safe_load_all((ROOT / "manifests/install.yaml").read_text())
+    deployments = [thing for thing in installed if thing and thing["kind"] == "Deployment"]
+    return {f"deployment/{each['metadata']['name']}": each["spec"]["template"]["metadata"]["labels"] for each in deployments}
 
 
 @cache
