@@ -1,10 +1,11 @@
-"""What tests of all parts share: signals as a terminal has them, and golden files, compared or written anew."""
+"""What tests of all parts share: signals as a terminal has them, patience, and golden files, compared or written anew."""
 
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 GOLDEN = Path(__file__).parent / "unit" / "golden"
 
@@ -13,6 +14,8 @@ def pytest_configure() -> None:
     """Undo what `&` and `nohup` do to whoever they start: the processes of the tests would inherit deafness to signals."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("any machine")  # how long an example takes says more about the machine than about the code
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
