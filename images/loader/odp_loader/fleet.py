@@ -4,7 +4,7 @@ import dataclasses
 import queue
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,6 +42,8 @@ def load_on_worker(load_id: str, partition: Partition, nan_columns: frozenset[st
     plugin = worker.plugins[_topic(load_id)]
     assert isinstance(plugin, ContextPlugin)
     context = plugin.context
+    if partition.beside:
+        distributed.secede()  # its thread mostly waits, and a range can have its place in the pool
 
     def emit(signal: task.Signal) -> None:
         worker.log_event(_topic(context.id), {"worker": str(worker.name), **dataclasses.asdict(signal)})
@@ -145,11 +147,12 @@ class Fleet:
 
         Raises the LoadError of the first partition that cannot be finished.
         """
-        waiting = deque(partitions)
+        waiting = deque(sorted(partitions, key=_urgency))
         nan_columns: frozenset[str] = frozenset()
         while waiting or self._flying:
-            while waiting and len(self._flying) < self._window.size:
-                self._submit(waiting.popleft(), nan_columns)
+            room = min(len(waiting), self._window.size - len(self._flying))
+            if room > 0:
+                self._submit([waiting.popleft() for _ in range(room)], nan_columns)
             for future in self._wait():
                 partition = self._flying.pop(future, None)
                 if partition is None:
@@ -164,18 +167,20 @@ class Fleet:
             tick()
         self._count_events()
 
-    def _submit(self, partition: Partition, nan_columns: frozenset[str]) -> None:
-        future = self._client.submit(
+    def _submit(self, partitions: Sequence[Partition], nan_columns: frozenset[str]) -> None:
+        now = time.monotonic_ns()
+        futures = self._client.map(
             load_on_worker,
-            self._id,
-            partition,
-            nan_columns,
-            key=f"odp-load-{self._id}-{partition.index:05d}-{time.monotonic_ns()}",
+            [self._id] * len(partitions),
+            partitions,
+            [nan_columns] * len(partitions),
+            key=[f"odp-load-{self._id}-{partition.index:05d}-{now}" for partition in partitions],
             pure=False,
         )
-        self._flying[future] = partition
-        self.tally.in_flight[partition.index] = (0, 0)
-        future.add_done_callback(self._landed.put)
+        for future, partition in zip(futures, partitions, strict=True):
+            self._flying[future] = partition
+            self.tally.in_flight[partition.index] = (0, 0)
+            future.add_done_callback(self._landed.put)
 
     def _wait(self) -> list[Future]:
         """All futures that have finished, after at most a tick. Raises Transient when the scheduler is lost."""
@@ -192,12 +197,17 @@ class Fleet:
 
     def _receipt(self, future: Future, partition: Partition) -> Receipt:
         """The receipt, or the LoadError that ends the load: whatever a repetition cures, the worker has tried already."""
-        if future.status == "finished":
-            receipt: Receipt = future.result()
-            return receipt
-        if future.status == "cancelled":
-            raise Transient("the Dask scheduler was restarted; what is finished is kept, and the next run goes on from there")
-        raise translated(future.exception(), partition)
+        if future.status != "cancelled":
+            try:
+                if future.status == "finished":
+                    receipt: Receipt = future.result()
+                    return receipt
+                error = future.exception()
+            except (distributed.CancelledError, OSError):
+                pass  # the scheduler went away between the two
+            else:
+                raise translated(error, partition)
+        raise Transient("the Dask scheduler was restarted; what is finished is kept, and the next run goes on from there")
 
     def _count_events(self) -> None:
         while self._events:
@@ -205,6 +215,11 @@ class Fleet:
             self.tally.add(event)
             if event["throttled"] and self._window.throttled(time.monotonic()):
                 self._note(f"the server asks for fewer requests: at most {self._window.size} partitions at once from here on")
+
+
+def _urgency(partition: Partition) -> tuple[bool, int]:
+    """What is beside the ranges first, as no server can skip much of its table for it; then the largest."""
+    return not partition.beside, -(partition.rows or 0)
 
 
 def _topic(of_id: str) -> str:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from odp_loader.guard import alone
 from odp_loader.partition import Partition
 from odp_loader.patience import patiently
-from odp_loader.prepare import bytes_per_row
+from odp_loader.prepare import Widths
 from odp_loader.sources.odp import OdpTable
 from odp_loader.spec import OdpSource, Partitions
 from odp_loader.task import ATTEMPTS
@@ -35,9 +35,9 @@ def read_odp(
 ) -> "dd.DataFrame":
     """An ODP table as a lazy `dask.dataframe`: one partition per predicate, planned as a job's `source.odp` is.
 
-    Building it asks for the schema, the statistics, the first chunk and at most a histogram of the key. Rows are read by the
-    workers, and only the columns that the computation uses. The API key is read from ODP_API_KEY where a partition is read,
-    and is in no graph. Values of `vars` are those of the job's `vars`, dates and times included.
+    Building it asks for the schema, the statistics, some rows where they differ in width, and at most a histogram of the key.
+    Rows are read by the workers, and only the columns that the computation uses. The API key is read from ODP_API_KEY where a
+    partition is read, and is in no graph. Values of `vars` are those of the job's `vars`, dates and times included.
 
     Raises InvalidLoad for a table, column or filter that does not exist, CredentialsRefused without a valid key.
     """
@@ -56,7 +56,9 @@ def read_odp(
     partitions = Partitions(**{name: limit for name, limit in limits.items() if limit is not None})
     table = OdpTable(source)
     description = table.describe()
-    cut = table.divide(description, partitions, bytes_per_row=bytes_per_row(table.preview()))
+    widths = Widths(description.schema)
+    first = table.preview(widths.varying) if widths.varying else None
+    cut = table.divide(description, partitions, bytes_per_row=widths.bytes_per_row(first))
     # Nullable columns keep their types in pandas whatever a partition holds, so that all partitions fit the meta.
     meta = to_pandas(description.schema.empty_table())
     frame: dd.DataFrame = dd.from_map(_read, cut.partitions, source=source, meta=meta, label="read-odp", enforce_metadata=False)

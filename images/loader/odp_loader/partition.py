@@ -61,6 +61,11 @@ class Partition:
     rows: int | None = None
     """How many rows the planner thinks it has; for balance and display only, nothing is verified against it."""
 
+    @property
+    def beside(self) -> bool:
+        """Whether it is what lies beside the ranges of a key, null or NaN, and most likely nothing."""
+        return isinstance(self.selection, Predicate) and self.selection.kind in ("null", "nan") and not self.rows
+
 
 def scalar_to_json(value: Scalar) -> dict[str, Any]:
     """`{"type": ..., "value": ...}` as ODP types its variables."""

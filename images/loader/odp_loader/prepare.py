@@ -1,6 +1,7 @@
 """From a load to its plan: describes the source, looks at its first rows, checks everything that can be wrong, and divides it."""
 
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -16,6 +17,8 @@ from odp_loader.transform.pushdown import NotExpressible, server_aggregate
 
 _BYTES_PER_ROW_OF_NOTHING = 50.0
 """Assumed for a source without rows."""
+_OFFSET_BITS = 32
+"""Of text and binaries without a byte of their own."""
 
 
 def plan_load(load: Load, source: Source, *, load_id: str, load_hash: str, generation: int) -> Plan:
@@ -28,12 +31,20 @@ def plan_load(load: Load, source: Source, *, load_id: str, load_hash: str, gener
     if description.rows is None:
         description = replace(description, rows=source.count(None))
     assert description.rows is not None
-    width = fixed_width(description.schema)
-    first = source.preview() if load.transform.map is not None or width is None else None
-    width = bytes_per_row(first) if width is None else width
-    rows = probe(compile_chain(load.transform, description.schema), first)
-    dataset_schema(load, rows)
     pushed_down, why = _push_down(load, source, description)
+    widths = Widths(description.schema)
+    with ThreadPoolExecutor(1) as beside:
+        foreseen = None
+        if not pushed_down:
+            foreseen = beside.submit(source.foresee, description, load.partitions, least_bytes_per_row=widths.least)
+        first = None
+        if load.transform.map is not None or widths.varying:
+            first = source.preview(None if load.transform.map is not None else widths.varying)
+        rows = probe(compile_chain(load.transform, description.schema), first if load.transform.map is not None else None)
+        dataset_schema(load, rows)
+        if foreseen is not None:
+            foreseen.result()
+    width = widths.bytes_per_row(first)
     if pushed_down:
         cut = Cut((Partition(0, Predicate("everything"), description.rows),))
     else:
@@ -49,6 +60,7 @@ def plan_load(load: Load, source: Source, *, load_id: str, load_hash: str, gener
         statistics=description.statistics,
         versions=versions(),
         pushed_down=pushed_down,
+        ends_marked=description.ends_marked,
         notes=(*why, *cut.notes),
         partitions=cut.partitions,
     )
@@ -67,18 +79,40 @@ def _push_down(load: Load, source: Source, description: TableDescription) -> tup
     return True, (found.reason,)
 
 
-def fixed_width(schema: pa.Schema) -> float | None:
-    """Arrow bytes of a row, validity bits included, where the types alone tell; None where values differ in length."""
+@dataclass(frozen=True)
+class Widths:
+    """What a row of a schema takes in Arrow, validity bits included."""
+
+    schema: pa.Schema
+
+    @property
+    def varying(self) -> tuple[str, ...]:
+        """The columns whose values differ in length, so that only rows tell."""
+        return tuple(field.name for field in self.schema if _bits(field.type) is None)
+
+    @property
+    def least(self) -> float:
+        """Bytes of a row whose varying values are all empty."""
+        bits: int = sum((_bits(field.type) or _OFFSET_BITS) + field.nullable for field in self.schema)
+        return bits / 8
+
+    def bytes_per_row(self, first: pa.RecordBatch | None) -> float:
+        """Bytes of a row, by a source's first rows where values vary."""
+        varying = self.varying
+        if not varying:
+            return self.least
+        if first is None or not first.num_rows:
+            return _BYTES_PER_ROW_OF_NOTHING
+        bits: int = sum((_bits(field.type) or 0) + field.nullable for field in self.schema if field.name not in varying)
+        return bits / 8 + float(first.select(varying).nbytes / first.num_rows)
+
+
+def _bits(kind: pa.DataType) -> int | None:
+    """None where values differ in length."""
     try:
-        bits: int = sum(field.type.bit_width + field.nullable for field in schema)
+        return int(kind.bit_width)
     except ValueError:  # as pyarrow says that a type has no width
         return None
-    return bits / 8
-
-
-def bytes_per_row(first: pa.RecordBatch | None) -> float:
-    """Arrow bytes of a row, by a source's first chunk."""
-    return first.nbytes / first.num_rows if first is not None and first.num_rows else _BYTES_PER_ROW_OF_NOTHING
 
 
 def dataset_schema(load: Load, rows: pa.Schema) -> pa.Schema:

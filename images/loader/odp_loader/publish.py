@@ -79,6 +79,8 @@ def _swap_in(ledger: Ledger, keep: frozenset[str]) -> None:
         aside = staged.parent / "replaced"
         shutil.rmtree(aside, ignore_errors=True)
         data.rename(aside)
+    for folder in {staged, *((staged / path).parent for path in keep)}:
+        _sync_folder(folder)
     staged.rename(data)
     _sync_folder(data.parent)
 

@@ -11,6 +11,7 @@ from odp_loader.errors import LoadError
 from odp_loader.fleet import Future
 from odp_loader.ledger import RECEIPTS, Ledger
 from odp_loader.receipt import FileReceipt
+from odp_loader.staging import table_to_bytes
 from odp_loader.store import Store
 from odp_loader.transform.aggregate import Reduction
 
@@ -41,7 +42,7 @@ def reduce_partials(
 def merge(paths: tuple[str, ...], target: str, *, context: task.Context) -> None:
     """Merge partial results into one, at `target` of the output."""
     store = _store(context)
-    store.write(target, task.table_to_bytes(_reduction(context).combine(_tables(store, paths))))
+    store.write(target, table_to_bytes(_reduction(context).combine(_tables(store, paths))))
 
 
 def write_groups(paths: tuple[str, ...], *, context: task.Context) -> tuple[FileReceipt, ...]:

@@ -87,7 +87,14 @@ class _Run:
         plan = earlier or self.plan(source, generation=found.generation)
         size = round(plan.expected * plan.bytes_per_row)
         self.gauge.show(partitions_total=len(plan.partitions), rows_expected=plan.expected, bytes_expected=size)
-        context = Context(self.load, self.ledger.id, schema=plan.schema, output=plan.output, pushed_down=plan.pushed_down)
+        context = Context(
+            self.load,
+            self.ledger.id,
+            schema=plan.schema,
+            output=plan.output,
+            pushed_down=plan.pushed_down,
+            ends_marked=plan.ends_marked,
+        )
         schema = dataset_schema(self.load, read_schema(plan.output))
         partitions = {partition.index: partition for partition in plan.partitions}
         if earlier is not None:

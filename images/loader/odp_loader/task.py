@@ -1,21 +1,17 @@
 """What a Dask worker does with a partition: read it as a stream, transform it, write its files, commit its receipt."""
 
-import shutil
-import tempfile
-import threading
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from dask.system import CPU_COUNT
 
+from odp_loader.cores import Cores
 from odp_loader.errors import Transient
 from odp_loader.guard import alone
-from odp_loader.ledger import DATA, Ledger, file_stem
+from odp_loader.ledger import Ledger, file_stem
 from odp_loader.partition import Partition
 from odp_loader.patience import wait_s
 from odp_loader.receipt import FileReceipt, Receipt
@@ -23,15 +19,17 @@ from odp_loader.sink import PartitionWriter, write_empty
 from odp_loader.sources import Source
 from odp_loader.sources.open import open_source
 from odp_loader.spec import Load
+from odp_loader.staging import put_in_place, scratch_folder, table_to_bytes
 from odp_loader.store import Store
 from odp_loader.transform import Chain, compile_chain
 from odp_loader.transform.aggregate import Partial
 
 ATTEMPTS = 6
 _REPORT_EVERY_S = 0.5
-_CORES = threading.BoundedSemaphore(CPU_COUNT)
+_CORES = Cores(CPU_COUNT)
 """A worker has more threads than cores, so that some wait for the network while others encode; more of them encoding than there
-are cores would only take each other's caches and the interpreter's lock."""
+are cores would only take each other's caches and the interpreter's lock. The lower number goes first: where cores are what is
+short, partitions then end one after another, and the disk takes one in while others are encoded."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,8 @@ class Context:
     """Of the rows after the transform's `map`, likewise."""
     pushed_down: bool = False
     """Whether the server groups the rows itself."""
+    ends_marked: bool = False
+    """Whether the source was seen to mark the end of its streams."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,12 @@ def load_partition(context: Context, partition: Partition, nan_columns: frozense
         emit(Signal(partition.index, throttled=True))
 
     def read() -> Receipt:
-        source = open_source(context.load.source, schema=read_schema(context.schema), on_throttled=note_throttled)
+        source = open_source(
+            context.load.source,
+            schema=read_schema(context.schema),
+            ends_marked=context.ends_marked,
+            on_throttled=note_throttled,
+        )
         for attempt in range(1, ATTEMPTS + 1):
             once = _Attempt(context, partition, source, nan_columns, emit)
             try:
@@ -183,6 +188,7 @@ class _Attempt:
 
     def _write(self, chain: Chain) -> tuple[tuple[FileReceipt, ...], frozenset[str]]:
         """Write the rows into a folder of this attempt's own, then put the finished files where they belong."""
+        turn = self._partition.index
         with (
             scratch_folder(self.ledger) as scratch,
             PartitionWriter(
@@ -196,11 +202,12 @@ class _Attempt:
             ) as writer,
         ):
             for batch in self._batches():
-                with _CORES:
+                with _CORES.held(turn=turn):
                     for chunk in chain.apply(batch):
                         writer.write(chunk)
-            with _CORES:
-                files = writer.finish()
+            with _CORES.held(turn=turn):
+                writer.close()
+            files = writer.finish()
             put_in_place(self.ledger, scratch, files)
             return files, writer.nan_columns
 
@@ -211,49 +218,16 @@ def write_rows(context: Context, batches: Iterable[pa.RecordBatch], schema: pa.S
     assert sink is not None
     ledger = Ledger(Store.open(sink.url, sink.storage), context.id)
     with scratch_folder(ledger) as scratch:
-        writer = PartitionWriter(
-            scratch, stem=file_stem(context.id, 0), schema=schema, compression=sink.compression, partition_on=sink.partition_on
-        )
+        form: dict[str, Any] = {
+            "stem": file_stem(context.id, 0),
+            "schema": schema,
+            "compression": sink.compression,
+            "partition_on": sink.partition_on,
+            "durable": ledger.store.is_local,
+        }
+        writer = PartitionWriter(scratch, **form)
         for batch in batches:
             writer.write(batch)
-        files = writer.finish() or (
-            write_empty(scratch, stem=file_stem(context.id, 0), schema=schema, partition_on=sink.partition_on),
-        )
+        files = writer.finish() or (write_empty(scratch, **form),)
         put_in_place(ledger, scratch, files)
         return files
-
-
-@contextmanager
-def scratch_folder(ledger: Ledger) -> Iterator[Path]:
-    """A folder of one attempt's own; on the output's file system when that is local, so that a rename moves its files."""
-    if not ledger.store.is_local:
-        with tempfile.TemporaryDirectory(prefix="odp-load-") as folder:
-            yield Path(folder)
-        return
-    scratch = ledger.store.local_path(ledger.staging).parent / "work" / uuid.uuid4().hex
-    with ledger.store.translated(ledger.staging):
-        scratch.mkdir(parents=True)
-    try:
-        yield scratch
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def put_in_place(ledger: Ledger, scratch: Path, files: tuple[FileReceipt, ...]) -> None:
-    """Move or upload finished files from a scratch folder to where the load keeps them; each appears whole."""
-    for file in files:
-        if not ledger.store.is_local:
-            ledger.store.upload(scratch / file.path, f"{DATA}/{file.path}")
-            continue
-        target = ledger.store.local_path(f"{ledger.staging}/{file.path}")
-        with ledger.store.translated(DATA):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            (scratch / file.path).replace(target)
-
-
-def table_to_bytes(table: pa.Table) -> bytes:
-    """An Arrow file in memory, for tables known to be small."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
-    return bytes(sink.getvalue())

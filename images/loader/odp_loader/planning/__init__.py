@@ -1,7 +1,7 @@
 """How a table is cut into partitions that hold every row exactly once: pure decisions, whoever asks and wherever they run."""
 
 from odp_loader.planning.columns import ColumnStatistics, columns_of
-from odp_loader.planning.division import Division, divide
+from odp_loader.planning.division import Division, divide, first_questions
 from odp_loader.planning.histogram import Buckets
 from odp_loader.planning.odp_filter import OdpQuery, odp_buckets, odp_filter
 from odp_loader.planning.plan import Plan
@@ -14,6 +14,7 @@ __all__ = [
     "Plan",
     "columns_of",
     "divide",
+    "first_questions",
     "odp_buckets",
     "odp_filter",
 ]

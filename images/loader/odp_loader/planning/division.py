@@ -75,6 +75,26 @@ def divide(
     return Division(tile(key, cuts), (choice.why, f"{len(cuts.rows)} ranges {cuts.note}"), key.name)
 
 
+def first_questions(
+    columns: Sequence[ColumnStatistics],
+    *,
+    rows: int,
+    least_bytes_per_row: float,
+    partitions: Partitions,
+    split_by: str | None = None,
+) -> tuple[Buckets, ...]:
+    """What `divide` asks of `count_buckets` first, as far as that is sure when rows are no narrower than this.
+
+    So it can be asked before the width is known. Raises as `divide` does.
+    """
+    key = choose_key(columns, split_by=split_by, rows=rows).column
+    if key is None or key.kind is Kind.STRING:
+        return ()
+    ranges = min(partition_count(rows, least_bytes_per_row, partitions), partitions.maximum - len(_beside(key)))
+    histogram = coarse_histogram(key, ranges) if ranges >= HISTOGRAM_FROM else None
+    return () if histogram is None else histogram.questions
+
+
 def tile(key: ColumnStatistics, cuts: Cuts) -> tuple[Partition, ...]:
     """Half-open ranges between the cuts, open at both ends, and beside them the partitions of null and NaN.
 

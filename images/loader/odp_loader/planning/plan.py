@@ -37,6 +37,8 @@ class Plan:
     """What the source said about the table; JSON."""
     pushed_down: bool = False
     """Whether the server groups the rows itself, so that only groups are read."""
+    ends_marked: bool = False
+    """Whether the source was seen to mark the end of its streams."""
     notes: tuple[str, ...] = ()
     """Why the table is divided like this."""
     versions: Mapping[str, str] | None = None
@@ -52,6 +54,7 @@ class Plan:
             "expected": self.expected,
             "bytesPerRow": self.bytes_per_row,
             "pushedDown": self.pushed_down,
+            "endsMarked": self.ends_marked,
             "notes": self.notes,
             "versions": self.versions,
             "statistics": self.statistics,
@@ -90,6 +93,7 @@ class Plan:
                 bytes_per_row=float(_typed(document, "bytesPerRow", int | float)),
                 statistics=_typed(document, "statistics", dict),
                 pushed_down=bool(document["pushedDown"]),
+                ends_marked=bool(document["endsMarked"]),
                 notes=tuple(_typed(document, "notes", list)),
                 versions=document["versions"],
             )

@@ -1,7 +1,6 @@
 """One Parquet file as it is written: opened at its first row group, begun again at a column's first NaN, then summed up."""
 
 import errno
-import hashlib
 import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -18,6 +17,7 @@ from odp_loader.sink import geometry
 from odp_loader.sink.encoding import Encodings, choose_encodings
 from odp_loader.sink.folders import Folder
 from odp_loader.sink.summary import Summaries, constant
+from odp_loader.sink.trail import Trail
 from odp_loader.spec import Compression
 
 _ADVICE = {
@@ -66,6 +66,7 @@ class FileWriter:
         self._encodings = Encodings()
         self._writer: pq.ParquetWriter | None = None
         self._rows = 0
+        self._trail = Trail(durable=durable)
         self._summaries = Summaries()
         self._extents = geometry.extents(schema)
 
@@ -81,24 +82,22 @@ class FileWriter:
             elif found:
                 self._begin_again(found)
             self._writer.write_table(rows, row_group_size=max(1, rows.num_rows))
+            self._trail.follow(self._path)
         self._rows += rows.num_rows
         self._summaries.add(rows, self._without_statistics)
         return found
 
     def close(self) -> FileReceipt:
-        """Finish the file; on disk for good when it is `durable`."""
+        """Finish the file; it may not be on the disk yet."""
         footer = self._finish(geometry.footer(self._schema, self._extents))
-        with explained(self._path), self._path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            size = file.tell()
-            if self._durable:
-                os.fsync(file.fileno())
+        with explained(self._path):
+            self._trail.follow(self._path)
         columns = self._summaries.finish(footer, self._schema)
         return FileReceipt(
             path=self._relative,
             rows=self._rows,
-            bytes=size,
-            sha256=digest,
+            bytes=self._trail.bytes,
+            sha256=self._trail.sha256,
             columns=columns | {name: constant(value, self._rows) for name, value in self._folder.values},
         )
 
@@ -154,6 +153,7 @@ class FileWriter:
                 rows = written.read_row_group(i, use_threads=False)
                 self._writer.write_table(rows, row_group_size=rows.num_rows)
         self._successor.replace(self._path)
+        self._trail = Trail(durable=self._durable)
 
     def _stored(self, rows: pa.Table) -> pa.Table:
         """Rows with the file's schema; geometries become WKB here, where it is known which file they are in."""

@@ -12,9 +12,10 @@ import pyarrow as pa
 
 from odp_loader.errors import InvalidLoad
 from odp_loader.receipt import FileReceipt
-from odp_loader.sink.file import FileWriter
+from odp_loader.sink.file import FileWriter, explained
 from odp_loader.sink.folders import Folder, split
 from odp_loader.sink.schema import check_schema, conform
+from odp_loader.sink.trail import settle
 from odp_loader.spec import Compression
 
 ROW_GROUP_ROWS = 122_880
@@ -104,13 +105,21 @@ class PartitionWriter:
             if sum(pending.bytes for pending in self._pending.values()) > BUFFER_BYTES:
                 self._make_room()
 
-    def finish(self) -> tuple[FileReceipt, ...]:
-        """Write what is left and close all files; returns them in the order of their paths."""
+    def close(self) -> None:
+        """Encode what is left and close all files, so that `finish` has nothing to do but to wait for the disk."""
         for path, pending in self._pending.items():
             if pending.rows:
                 self._flush(path, pending.rows)
         while self._open:
             self._close_oldest()
+
+    def finish(self) -> tuple[FileReceipt, ...]:
+        """Write what is left and close all files; returns them in the order of their paths."""
+        self.close()
+        if self._durable:
+            for file in self._closed:
+                with explained(self._root / file.path):
+                    settle(self._root / file.path)
         self._finished = True
         return tuple(sorted(self._closed, key=lambda file: file.path))
 
@@ -203,7 +212,10 @@ def write_empty(
     )
     try:
         writer.write(stored.empty_table())
-        return writer.close()
+        receipt = writer.close()
+        if durable:
+            settle(root / receipt.path)
+        return receipt
     except BaseException:
         writer.discard()
         raise

@@ -1,6 +1,6 @@
 """Where rows come from: one module per kind of source, behind one protocol."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -23,6 +23,8 @@ class TableDescription:
     """Rows of the source query; None when it takes a count to know (there is a filter)."""
     statistics: Mapping[str, Any]
     """JSON: all that the source says about the table. Kept in the manifest, and compared with what it says after the load."""
+    ends_marked: bool = False
+    """Whether the source was seen to mark the end of its streams, so that one that was cut is told by what it lacks."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,12 @@ class Source(Protocol):
         """Ask for schema and statistics; reads no row."""
         ...
 
-    def preview(self) -> pa.RecordBatch | None:
-        """Some first rows of the query, at most one chunk; None when there are none."""
+    def preview(self, columns: Sequence[str] | None = None) -> pa.RecordBatch | None:
+        """Some first rows of the query, at most one chunk; None when there are none. A source may leave out all but `columns`."""
+        ...
+
+    def foresee(self, description: TableDescription, partitions: Partitions, *, least_bytes_per_row: float) -> None:
+        """Find out already, while others do something else, what `divide` will need however wide the rows are; may do nothing."""
         ...
 
     def divide(self, description: TableDescription, partitions: Partitions, *, bytes_per_row: float) -> Cut:

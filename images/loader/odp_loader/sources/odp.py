@@ -15,7 +15,7 @@ from odp_loader.odp import wire
 from odp_loader.odp.client import OdpClient
 from odp_loader.partition import Predicate, Scalar, Selection
 from odp_loader.patience import patiently
-from odp_loader.planning import Buckets, OdpQuery, columns_of, divide, odp_buckets, odp_filter
+from odp_loader.planning import Buckets, OdpQuery, columns_of, divide, first_questions, odp_buckets, odp_filter
 from odp_loader.sources import Cut, TableDescription
 from odp_loader.transform.pushdown import Merged, ServerAggregate, server_aggregate
 
@@ -31,15 +31,22 @@ class OdpTable:
     """One table behind the protocol of `odp_loader.sources`. Makes its clients itself, so it holds no key until it reads."""
 
     def __init__(
-        self, source: spec.OdpSource, *, schema: pa.Schema | None = None, on_throttled: Callable[[], None] = lambda: None
+        self,
+        source: spec.OdpSource,
+        *,
+        schema: pa.Schema | None = None,
+        ends_marked: bool = False,
+        on_throttled: Callable[[], None] = lambda: None,
     ) -> None:
-        """Stand for a table; `schema` is what `describe` said of it, where it was asked before."""
+        """Stand for a table; `schema` and `ends_marked` are what `describe` said of it, where it was asked before."""
         self._spec = source
         self._described = schema
+        self._ends_marked = ends_marked
         self._on_throttled = on_throttled
+        self._foreseen: tuple[Sequence[Buckets], Sequence[Sequence[int]] | None] = ((), None)
 
-    def _client(self) -> OdpClient:
-        return OdpClient(self._spec.base_url, on_throttled=self._on_throttled)
+    def _client(self, known: pa.Schema | None = None) -> OdpClient:
+        return OdpClient(self._spec.base_url, known=known, on_throttled=self._on_throttled)
 
     @cached_property
     def _table_schema(self) -> pa.Schema:
@@ -50,6 +57,7 @@ class OdpTable:
             with wire.translated():
                 schema = client.dataset(self._spec.dataset).table.schema()
             client.finish()
+            self._ends_marked = client.marker_proved
             return schema
 
         return patiently(ask, attempts=_QUESTION_ATTEMPTS)
@@ -85,11 +93,26 @@ class OdpTable:
             self.schema  # noqa: B018 # asks, where nobody has yet
             statistics = asked.result()
         rows = statistics.get("num_rows") if self._spec.filter is None else None
-        return TableDescription(self.schema, rows if isinstance(rows, int) else None, statistics)
+        return TableDescription(self.schema, rows if isinstance(rows, int) else None, statistics, self._ends_marked)
 
-    def preview(self) -> pa.RecordBatch | None:
+    def preview(self, columns: Sequence[str] | None = None) -> pa.RecordBatch | None:
         """The first chunk of the query; its connection is thrown away with the rest of the reply."""
-        return patiently(lambda: next(self.read(EVERYTHING), None), attempts=_QUESTION_ATTEMPTS)
+        schema = self.schema if columns is None else pa.schema([self.schema.field(name) for name in columns])
+        return patiently(lambda: next(self._read(EVERYTHING, schema), None), attempts=_QUESTION_ATTEMPTS)
+
+    def foresee(self, description: TableDescription, partitions: spec.Partitions, *, least_bytes_per_row: float) -> None:
+        """Ask the first round of a histogram that `divide` is sure to want."""
+        if description.rows is None:
+            return
+        questions = first_questions(
+            columns_of(self._table_schema, description.statistics),
+            rows=description.rows,
+            least_bytes_per_row=least_bytes_per_row,
+            partitions=partitions,
+            split_by=self._spec.split_by,
+        )
+        if questions:
+            self._foreseen = (questions, self._count_buckets(questions))
 
     def divide(self, description: TableDescription, partitions: spec.Partitions, *, bytes_per_row: float) -> Cut:
         """Cut the table by the ranges of its key. Raises InvalidLoad for a `splitBy` that cannot be used."""
@@ -139,6 +162,8 @@ class OdpTable:
 
     def _count_buckets(self, questions: Sequence[Buckets]) -> Sequence[Sequence[int]] | None:
         """One round of a histogram, its questions asked at once; None where the server has no answer, as balance is no must."""
+        if questions == self._foreseen[0]:
+            return self._foreseen[1]
         with ThreadPoolExecutor(min(_PARALLEL_QUESTIONS, self._spec.streams)) as pool:
             try:
                 return list(pool.map(self._count_bucket, questions))
@@ -193,9 +218,12 @@ class OdpTable:
         Where the server does not end its streams with Arrow's marker, a cut cannot be told from the end, so the rows are
         compared with the server's count. Raises Transient, Throttled, InvalidLoad, CredentialsRefused.
         """
+        return self._read(selection, self.schema)
+
+    def _read(self, selection: Selection, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """As `read`. The schema is asked for first unless ends are known to be marked; after a failure that is known no more."""
         query = self._query(selection)
-        schema = self.schema
-        client = self._client()
+        client = self._client(schema if self._ends_marked else None)
         rows = 0
         try:
             with wire.translated():
@@ -203,6 +231,9 @@ class OdpTable:
                 for batch in table.select(query.filter or "", columns=schema.names, vars=dict(query.vars)).batches():
                     rows += batch.num_rows
                     yield _fitted(batch, schema)
+        except Transient:
+            self._ends_marked = False
+            raise
         finally:
             client.finish()
         if not client.marker_proved and rows != (counted := self.count(selection)):

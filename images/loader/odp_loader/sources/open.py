@@ -8,15 +8,21 @@ from odp_loader import spec
 from odp_loader.sources import Source
 
 
-def open_source(source: spec.Source, *, schema: pa.Schema | None = None, on_throttled: Callable[[], None] = lambda: None) -> Source:
+def open_source(
+    source: spec.Source,
+    *,
+    schema: pa.Schema | None = None,
+    ends_marked: bool = False,
+    on_throttled: Callable[[], None] = lambda: None,
+) -> Source:
     """The source behind its protocol; what only one kind needs is imported only for it.
 
-    `schema` is what the source's `describe` said, where that is known: it need not be asked again.
+    `schema` and `ends_marked` are what the source's `describe` said, where that is known: it need not be asked again.
     """
     if source.odp is not None:
         from odp_loader.sources.odp import OdpTable
 
-        return OdpTable(source.odp, schema=schema, on_throttled=on_throttled)
+        return OdpTable(source.odp, schema=schema, ends_marked=ends_marked, on_throttled=on_throttled)
     if source.files is not None:
         from odp_loader.sources.files import FilesSource
 

@@ -6,7 +6,7 @@ i from a generator seeded with `seed + i`: the way people write such tables with
 
 import datetime
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,6 @@ from odp_loader.partition import Partition, RowRange, Selection
 from odp_loader.sources import Cut, TableDescription
 
 FIRST_TIME = datetime.datetime(2020, 1, 1)
-MOST_ROWS = (datetime.datetime(9999, 12, 31) - FIRST_TIME) // datetime.timedelta(minutes=1)
-"""Later timestamps are beyond what Python and ISO 8601 can write: about 4.2 thousand million rows."""
 STATIONS = 50
 CHUNK_ROWS = 120_000
 _ROWS_PER_PARTITION = 100_000
@@ -59,18 +57,17 @@ class SyntheticSource:
         self._seed = synthetic.seed
 
     def describe(self) -> TableDescription:
-        """Schema and number of rows. Raises InvalidLoad when the calendar has no room for them."""
-        if self._rows > MOST_ROWS:
-            raise InvalidLoad(
-                f"source.synthetic.rows: {self._rows} rows, a minute apart, end after the year 9999; ask for at most {MOST_ROWS}"
-            )
+        """Schema and number of rows."""
         return TableDescription(schema=SCHEMA, rows=self._rows, statistics={"rows": self._rows, "seed": self._seed})
 
-    def preview(self) -> pa.RecordBatch | None:
+    def preview(self, columns: Sequence[str] | None = None) -> pa.RecordBatch | None:  # noqa: ARG002 # protocol
         """The first rows; None when there are none."""
         # No first partition has fewer rows than a quarter of the table, or 100 000: these are rows of it, not others.
         rows = min(_PREVIEW_ROWS, max(self._rows // _FEWEST_PARTITIONS, 1), self._rows)
         return next(self.read(RowRange(stream=0, start=0, stop=rows)), None)
+
+    def foresee(self, description: TableDescription, partitions: spec.Partitions, *, least_bytes_per_row: float) -> None:
+        """Nothing: `divide` asks nobody."""
 
     def divide(self, description: TableDescription, partitions: spec.Partitions, *, bytes_per_row: float) -> Cut:  # noqa: ARG002 # protocol
         """`max(4, rows // 100_000)` partitions of equal size, but no empty ones and at most `partitions.maximum`."""

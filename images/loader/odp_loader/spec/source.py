@@ -12,6 +12,9 @@ DATASET_PATTERN = r"^[A-Za-z0-9._-]+$"
 Scalar = bool | int | float | str
 Columns = Annotated[tuple[ColumnName, ...], Field(min_length=1, max_length=1024)]
 
+MOST_SYNTHETIC_ROWS = 4_197_072_960
+"""A minute apart, from the year 2020 to the last day that Python and ISO 8601 can write."""
+
 
 class OdpSource(Model):
     """A table of the Ocean Data Platform."""
@@ -59,8 +62,8 @@ class FilesSource(Model):
 class SyntheticSource(Model):
     """Rows made up on the workers: 50 stations, a minute apart, the same for the same seed."""
 
-    rows: int = Field(ge=0, le=10**12)
-    """How many rows."""
+    rows: int = Field(ge=0, le=MOST_SYNTHETIC_ROWS)
+    """How many rows; more would end after the year 9999."""
     seed: int = Field(default=42, ge=0, le=2**31 - 1)
     """Partition i is drawn from seed + i."""
 

@@ -61,11 +61,14 @@ class LocalStore(Store):
         """A file to read from at any position."""
         return pa.OSFile(str(self.local_path(path)))
 
-    def write(self, path: str, data: bytes) -> None:
-        """Write beside it, sync, rename."""
+    def write(self, path: str, data: bytes, *, durable: bool = True) -> None:
+        """Write beside it, sync where it is to be durable, rename."""
         with self.translated(path), self._beside(path) as temporary:
             temporary.write_bytes(data)
-            self._commit(temporary, path)
+            if durable:
+                self._commit(temporary, path)
+            else:
+                temporary.replace(self.local_path(path))
 
     def create(self, path: str, data: bytes) -> bool:
         """Write beside it, sync, link: a link never replaces. Without links the file appears empty for a moment."""

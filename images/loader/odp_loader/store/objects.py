@@ -82,7 +82,7 @@ class ObjectStore(Store):
         """An object to read from at any position."""
         return self._do(path, lambda filesystem, key: filesystem.open_input_file(key))
 
-    def write(self, path: str, data: bytes) -> None:
+    def write(self, path: str, data: bytes, *, durable: bool = True) -> None:  # noqa: ARG002 # no object is less than durable
         """One upload."""
         self._do(path, lambda filesystem, key: _put(filesystem, key, pa.py_buffer(data)))
 

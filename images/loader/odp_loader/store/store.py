@@ -103,8 +103,11 @@ class Store(ABC):
         """A file to read from at any position; to be used within `translated`."""
 
     @abstractmethod
-    def write(self, path: str, data: bytes) -> None:
-        """Make or replace a file, at once: a reader sees the old one, then the new one, and so it is after a power cut."""
+    def write(self, path: str, data: bytes, *, durable: bool = True) -> None:
+        """Make or replace a file, at once: a reader sees the old one, then the new one.
+
+        So it is after a power cut, unless `durable` is false: then it may also be gone or damaged, as nobody waited for the disk.
+        """
 
     @abstractmethod
     def create(self, path: str, data: bytes) -> bool:

@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 from odp_loader import spec
 from odp_loader.errors import LoadError, Transient
 from odp_loader.spec import AggregateFunction
-from odp_loader.transform.aggregate import Part, Reduction
+from odp_loader.transform.aggregate import Reduction
+from odp_loader.transform.parts import Part
 from odp_loader.transform.server_text import Inexpressible, ServerText, is_server_name, server_text
 
 _SUMS = (AggregateFunction.SUM, AggregateFunction.MEAN)

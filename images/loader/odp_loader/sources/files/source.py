@@ -65,9 +65,12 @@ class FilesSource:
         statistics = {"url": self._store.url, "format": str(listing.format), "files": files}
         return TableDescription(self._schema, None if None in profiles else counted, statistics)
 
-    def preview(self) -> pa.RecordBatch | None:
+    def preview(self, columns: Sequence[str] | None = None) -> pa.RecordBatch | None:  # noqa: ARG002 # protocol
         """The first chunk of the query's rows; None when there are none."""
         return next(self.read(self._everything()), None)
+
+    def foresee(self, description: TableDescription, partitions: spec.Partitions, *, least_bytes_per_row: float) -> None:
+        """Nothing: `divide` asks nobody."""
 
     def divide(self, description: TableDescription, partitions: spec.Partitions, *, bytes_per_row: float) -> Cut:  # noqa: ARG002 # protocol
         """Group row groups, and files that have none, into partitions of about the target size in memory."""
