@@ -22,6 +22,8 @@ from tests.support.documents import ROOT, Block, Document, commands, documents
 
 DOCUMENTS = documents()
 SHELL = [block for document in DOCUMENTS for block in document.blocks if block.language == "sh"]
+HOMES = [ROOT, ROOT / "images/loader", ROOT / "images/odp-server", ROOT / "operator"]
+"""Where a path set as code begins."""
 FOREIGN_FLAGS = {"--force", "--previous"}
 """kubectl's, set as code in the prose."""
 
@@ -46,6 +48,14 @@ def test_fields_set_as_code_exist(document: Document) -> None:
         if re.fullmatch(r"(spec|status)\.[\w.\[\]]+", word):
             path = parse_path(word)
             assert any(shape.at(kind, path) is not None for kind in (OdpDaskJob, OdpDaskPreset)), word
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_paths_set_as_code_exist(document: Document) -> None:
+    for word in document.code:
+        first, slash, _ = word.partition("/")
+        homes = [home for home in HOMES if slash and (home / first).is_dir() and re.fullmatch(r"\w[\w./-]*", word)]
+        assert not homes or any((home / word).exists() for home in homes), word
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
