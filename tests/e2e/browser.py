@@ -38,7 +38,7 @@ class Browser:
     def plots(self, url: str, file: Path, *, shows: str) -> None:
         """Opens a page of Dask's dashboard, waits until a plot of this title is drawn, and keeps a picture."""
         self.call("Page.navigate", url=url)
-        eventually(lambda: any(shows in title for title in self.evaluate(_TITLES)), f"{url} shows {shows!r}", seconds=60)
+        eventually(lambda: any(shows in title for title in self.evaluate(_TITLES)), f"{url} shows {shows!r}")
         self.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
@@ -83,4 +83,4 @@ def _tab(process: subprocess.Popen[str]) -> websocket.WebSocket:
     address = line.split("ws://")[1].split("/")[0]
     tabs = requests.get(f"http://{address}/json/list", timeout=30).json()
     url = next(tab["webSocketDebuggerUrl"] for tab in tabs if tab["type"] == "page")
-    return websocket.create_connection(url, timeout=60, suppress_origin=True)
+    return websocket.create_connection(url, timeout=300, suppress_origin=True)

@@ -119,7 +119,7 @@ def namespace(cluster: Cluster, name: str, *, keep: bool = False) -> Iterator[No
     finally:
         if not keep:
             cluster.delete("Namespace", name)
-            eventually(lambda: cluster.get("Namespace", name) is None, f"the namespace {name} is gone", seconds=180)
+            eventually(lambda: cluster.get("Namespace", name) is None, f"the namespace {name} is gone")
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from tests.e2e.workspace import Workspace, keep_evidence, workspace
 
 HERE = Path(__file__).parent
 HOW = "`make e2e` runs it on kind, `E2E_LOAD_IMAGE=... make e2e ARGS=--existing-cluster` on the cluster of KUBECONFIG"
-_TEST_SECONDS, _FIRST_SECONDS = 600, 3600
+_TEST_SECONDS, _FIRST_SECONDS = 1200, 3600
 _REPORT = pytest.StashKey[bool]()
 
 

@@ -23,11 +23,11 @@ def without_node(cluster: Cluster, node: str) -> Iterator[None]:
     """A node is killed with all that runs on it, as by a power cut; it comes back at the end."""
     control("stop-node", node)
     try:
-        eventually(lambda: not _is_ready(cluster, node), f"{node} is missed", seconds=120)
+        eventually(lambda: not _is_ready(cluster, node), f"{node} is missed")
         yield
     finally:
         control("start-node", node)
-        eventually(lambda: _is_ready(cluster, node), f"{node} is back", seconds=180)
+        eventually(lambda: _is_ready(cluster, node), f"{node} is back")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ _EVERY_S = 0.5
 _NOT_NOW = (429, 500, 502, 503, 504)
 
 
-def eventually(check: Callable[[], Seen | None], what: str, *, seconds: float = 120, every: float = _EVERY_S) -> Seen:
+def eventually(check: Callable[[], Seen | None], what: str, *, seconds: float = 300, every: float = _EVERY_S) -> Seen:
     """What `check` returns as soon as that is something; an API server that does not answer counts as nothing.
 
     Raises AssertionError at the deadline.

@@ -38,7 +38,7 @@ class Job:
         status: Raw = self.raw.get("status") or {}
         return status
 
-    def reaches(self, phase: str, *, seconds: float = 180) -> Raw:
+    def reaches(self, phase: str, *, seconds: float = 400) -> Raw:
         """Waits for a phase and returns the status; another end is a failure that says why."""
 
         def there() -> Raw | None:
@@ -51,7 +51,7 @@ class Job:
 
         return eventually(there, f"{self.name} is {phase}", seconds=seconds)
 
-    def says(self, reason: str, *, seconds: float = 60) -> Raw:
+    def says(self, reason: str, *, seconds: float = 300) -> Raw:
         """Waits for a reason and returns the status."""
         return eventually(
             lambda: status if (status := self.status).get("reason") == reason else None,
@@ -59,7 +59,7 @@ class Job:
             seconds=seconds,
         )
 
-    def reads(self, rows: int = 1, *, seconds: float = 120) -> Raw:
+    def reads(self, rows: int = 1, *, seconds: float = 300) -> Raw:
         """Waits until the loader has told of rows that were read, and returns the status."""
         return eventually(
             lambda: status if (status := self.status).get("progress", {}).get("rows", 0) >= rows else None,

@@ -23,6 +23,8 @@ COADS = "c4971709-a336-53bd-9ee2-4664ca74808d"
 _ODP_PORT, _S3_PORT, _IAM_PORT = 8000, 7070, 7071
 _IAM_FOLDER = "/iam"
 _HARMLESS: Raw = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+_BATCH_ROWS = "2000"
+"""Few, so that a slow stream makes progress that can be seen."""
 _BUCKET = "odp-e2e"
 _TOGETHER = {"e2e": "server"}
 """On one node, so that tests may take another one away."""
@@ -146,7 +148,7 @@ def servers(cluster: Cluster) -> tuple[OdpServer, S3]:
     for raw in (*_odp_server(odp), *_s3_server(s3)):
         cluster.apply(raw, NAMESPACE)
     for name in ("odp-server", "s3"):
-        eventually(lambda name=name: _is_ready(cluster, name), f"the server {name} answers", seconds=180)
+        eventually(lambda name=name: _is_ready(cluster, name), f"the server {name} answers")
     with s3.filesystem() as files:
         files.create_dir(_BUCKET)
     return odp, s3
@@ -160,7 +162,7 @@ def _is_ready(cluster: Cluster, name: str) -> bool:
 def _odp_server(server: OdpServer) -> Iterator[Raw]:
     container = {
         "image": ODP_SERVER,
-        "args": ["/data", "--host", "0.0.0.0", "--port", str(_ODP_PORT), "--control"],
+        "args": ["/data", "--host", "0.0.0.0", "--port", str(_ODP_PORT), "--control", "--batch-rows", _BATCH_ROWS],
         "env": [{"name": "ODP_API_KEY", "value": server.key}],
     }
     return _server("odp-server", _ODP_PORT, container, [])

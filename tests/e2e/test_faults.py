@@ -29,7 +29,7 @@ def test_a_killed_scheduler_costs_one_attempt_and_the_next_goes_on_where_it_was(
     job = place.slow()
     eventually(lambda: job.status["progress"]["partitions"]["done"] > 0, "a partition is finished")
     kill(place, job, "scheduler")
-    status = job.says("Retrying", seconds=180)
+    status = job.says("Retrying")
     assert status["phase"] == "Running"
     assert status["message"].startswith("attempt 2 of 4")
     place.odp.reset()
@@ -53,9 +53,7 @@ def test_an_operator_that_is_killed_costs_nothing(place: Workspace, release: Rel
     gone = release.pods(labels)
     for name in gone:
         place.cluster.delete("Pod", name, release.namespace, now=True)
-    eventually(
-        lambda: release.is_ready() and not set(gone) & set(release.pods(labels)), "other pods of the operator answer", seconds=180
-    )
+    eventually(lambda: release.is_ready() and not set(gone) & set(release.pods(labels)), "other pods of the operator answer")
     place.odp.reset()
     assert place.succeeds(job)["attempts"] == 1
     place.gives_back()

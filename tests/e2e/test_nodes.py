@@ -46,7 +46,7 @@ def test_a_drained_node_costs_time_only(place: Workspace, other: str) -> None:
     place.cluster.kubectl("drain", other, "--ignore-daemonsets", "--delete-emptydir-data", "--force", seconds=300)
     try:
         place.odp.reset()
-        place.succeeds(job, seconds=240)
+        place.succeeds(job)
         assert job.status["attempts"] == 1
         place.gives_back()
     finally:
@@ -67,8 +67,8 @@ def test_a_control_plane_that_begins_anew_costs_no_row(place: Workspace, release
     with without_component("kube-apiserver"):
         control("control-plane", "stop", "etcd")
         control("control-plane", "start", "etcd")
-    eventually(lambda: job.status, "the API server answers", seconds=120)
+    eventually(lambda: job.status, "the API server answers")
     place.odp.reset()
-    assert place.succeeds(job, seconds=240)["attempts"] == 1
+    assert place.succeeds(job)["attempts"] == 1
     place.gives_back()
-    eventually(release.is_ready, "both operators are well", seconds=180)
+    eventually(release.is_ready, "both operators are well")

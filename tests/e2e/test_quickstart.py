@@ -48,7 +48,9 @@ def test_ten_lines_become_a_verified_dataset(place: Workspace, evidence: Path) -
             chromium.plots(f"{url}/status", evidence / "dashboard-status.png", shows="Bytes stored")
             chromium.plots(f"{url}/workers", evidence / "dashboard-workers.png", shows="CPU Use")
         place.odp.reset()
-        place.cluster.kubectl("wait", "-n", place.namespace, "odj/quickstart", "--for=condition=Complete", "--timeout=180s")
+        place.cluster.kubectl(
+            "wait", "-n", place.namespace, "odj/quickstart", "--for=condition=Complete", "--timeout=400s", seconds=420
+        )
     status = job.reaches("Succeeded")
     assert seen.phases == ["Pending", "Starting", "Running", "Succeeded"]
     assert seen.progress == sorted(seen.progress)

@@ -35,7 +35,6 @@ def test_a_preset_is_what_dask_reports(place: Workspace, name: str) -> None:
     workers = eventually(
         lambda: found if len(found := job.dask_workers()) == spec.workers.replicas else None,
         f"{spec.workers.replicas} workers have joined",
-        seconds=180,
         every=2,
     )
     assert {worker["nthreads"] for worker in workers} == {spec.worker.threads}
@@ -49,6 +48,15 @@ def test_the_number_of_workers_follows_the_work(place: Workspace) -> None:
     code = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "code"}, "data": {"main.py": TASKS}}
     place.cluster.create(code, place.namespace)
     job = place.submit("adaptive", workers={"minimum": 1, "maximum": 3}, script={"configMap": {"name": "code", "key": "main.py"}})
-    eventually(lambda: job.status.get("workers", {}).get("ready", 0) > 1, "there are more workers", seconds=180)
-    eventually(lambda: job.status["workers"] == {"desired": 1, "ready": 1}, "there is one worker again", seconds=180)
+    eventually(lambda: job.status.get("workers", {}).get("ready", 0) > 1, "there are more workers")
+    eventually(lambda: job.status["workers"] == {"desired": 1, "ready": 1}, "there is one worker again")
     job.delete()
+
+
+def test_auto_is_chosen_from_the_tables_own_statistics(place: Workspace) -> None:
+    job = place.submit("load", scale="auto")
+    status = place.succeeds(job)
+    assert status["preset"]["name"] == "small"
+    assert "194" in status["preset"]["why"]
+    assert status["attempts"] == 1
+    place.gives_back()

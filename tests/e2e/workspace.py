@@ -57,7 +57,7 @@ class Workspace:
         job.reads()
         return job
 
-    def succeeds(self, job: Job, *, seconds: float = 180) -> Raw:
+    def succeeds(self, job: Job, *, seconds: float = 400) -> Raw:
         """Waits for its end and compares what it has written with the whole table, row by row; returns the status."""
         status = job.reaches("Succeeded", seconds=seconds)
         assert_same_rows(self.s3.table(self.s3.url(self.namespace, job.name)), coads())
@@ -87,7 +87,7 @@ class Workspace:
         """Objects of a kind that were made for jobs of this namespace."""
         return self.cluster.all(kind, self.namespace, labels=JOB_LABEL)
 
-    def gives_back(self, *, seconds: float = 120) -> None:
+    def gives_back(self, *, seconds: float = 300) -> None:
         """Waits until of the jobs, which have ended, only logs and what was asked for are left."""
         eventually(
             lambda: self.left().keys() <= KEPT, f"only {sorted(KEPT)} are left of the jobs in {self.namespace}", seconds=seconds
@@ -97,12 +97,12 @@ class Workspace:
         """Deletes all jobs and waits until nothing of them is there; then the namespace goes, too."""
         for raw in self.cluster.all("OdpDaskJob", self.namespace):
             self.cluster.delete("OdpDaskJob", raw["metadata"]["name"], self.namespace)
-        eventually(lambda: not self.left(), f"nothing is left of the jobs in {self.namespace}", seconds=120)
+        eventually(lambda: not self.left(), f"nothing is left of the jobs in {self.namespace}")
 
     def remove(self) -> None:
         """Deletes the namespace and waits until it is gone."""
         self.cluster.delete("Namespace", self.namespace)
-        eventually(lambda: self.cluster.get("Namespace", self.namespace) is None, f"{self.namespace} is gone", seconds=120)
+        eventually(lambda: self.cluster.get("Namespace", self.namespace) is None, f"{self.namespace} is gone")
 
 
 @contextmanager
