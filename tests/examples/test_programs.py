@@ -161,7 +161,7 @@ def test_notebook(platform: OdpServer, coads: pd.DataFrame, monkeypatch: pytest.
         for cell in (EXAMPLES / "notebook.py").read_text().split("# %%")[1:]:
             exec(compile(f"#{cell}", "cell", "exec"), names)
             if "ocean = read_odp" in cell:
-                assert platform.counters()["selects"]["started"] == 1, "nothing but a first chunk was asked for"
+                assert platform.counters()["selects"]["started"] <= 1, "nothing but a first chunk, to tell how wide rows are"
         names["client"].close()  # type: ignore[attr-defined]
     rows = coads[coads.lat >= -60]
     expected = rows.astype({"sst": "float64"}).groupby("lat").sst.agg(["mean", "min", "max", "count"])
