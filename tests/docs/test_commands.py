@@ -12,7 +12,8 @@ import pytest
 from tests.support.documents import ROOT, Block, Document, documents
 from tests.support.odp_server import OdpServer, odp_server
 
-DEADLINE_S = 240
+DEADLINE_S = 600
+"""Of one block; some seconds on an idle machine."""
 WITH_COMMANDS = [document for document in documents() if any(block.use == "run" for block in document.blocks)]
 
 
@@ -23,6 +24,7 @@ def platform() -> Iterator[OdpServer]:
         yield server
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("document", WITH_COMMANDS, ids=str)
 def test_commands_do_what_the_document_says(document: Document, tmp_path: Path, platform: OdpServer) -> None:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ODP_", "DASK_", "JUPYTERHUB_"))}
