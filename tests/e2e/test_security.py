@@ -38,7 +38,7 @@ _PRIVATE_KEY = re.compile(r"BEGIN [A-Z ]*PRIVATE KEY")
 @pytest.fixture
 def job(place: Workspace) -> Iterator[Job]:
     """A load that runs until the test is over."""
-    return place.slow(bytes_per_s=20_000)
+    return place.slow(bytes_per_s=40_000)
 
 
 def address(job: Job, component: str) -> str:
