@@ -1,13 +1,15 @@
 """Helm installs the chart on a real API server, changes it, takes a change back and goes, and leaves what people made."""
 
 import json
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.support.apiserver import ROOT, ApiServer, api_server
+from tests.support.apiserver import CRDS, ROOT, ApiServer, api_server, until
 from tests.support.chart_variants import NAMESPACED, TEAMS
 from tests.support.helm import RELEASE, SYSTEM, Chart, applied, make_namespace, path_in_api
 from tests.support.jobs import API, load_job
@@ -28,6 +30,27 @@ def helm(chart: Chart, server: ApiServer, *words: str | Path) -> str:
     return done.stdout
 
 
+def install(chart: Chart, server: ApiServer, *words: str, name: str = RELEASE) -> str:
+    """As a person does without `--wait`, for which nodes are missing here: again, when Helm was quicker than the API server.
+
+    It may ask for the kind of the presets before it is served.
+    """
+    for _ in range(5):
+        done = chart.run(
+            "install", name, chart.folder, f"--namespace={SYSTEM}", "--create-namespace", *words, kubeconfig=server.kubeconfig
+        )
+        if done.returncode == 0 or 'no matches for kind "OdpDaskPreset"' not in done.stderr:
+            break
+        helm(chart, server, "uninstall", name)
+        until(lambda: kind_of_presets_is_served(server), "the kind is served")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def kind_of_presets_is_served(server: ApiServer) -> bool:
+    return server.request("GET", f"{API}/odpdaskpresets").status == 200
+
+
 def presets(server: ApiServer) -> dict[str, int]:
     """The most workers of each preset beside the operator."""
     found = server.request("GET", f"{API}/namespaces/{SYSTEM}/odpdaskpresets").body["items"]
@@ -38,7 +61,7 @@ def presets(server: ApiServer) -> dict[str, int]:
 def test_helm_installs_upgrades_rolls_back_and_leaves_peoples_jobs(
     server: ApiServer, chart: Chart, values: tuple[str, ...]
 ) -> None:
-    said = helm(chart, server, "install", RELEASE, chart.folder, "--create-namespace", *values)
+    said = install(chart, server, *values)
     assert "kind: OdpDaskJob" in said
     (example,) = (part for part in said.split("END") if "kind: OdpDaskJob" in part)
     first = yaml.safe_load(example[example.index("apiVersion") :])
@@ -64,6 +87,37 @@ def test_the_rendered_manifests_install_the_same(server: ApiServer, chart: Chart
     ]
     assert [thing["kind"] for thing in things].index("CustomResourceDefinition") == 1
     for thing in things:
+        if thing["kind"] == "OdpDaskPreset":
+            until(lambda: kind_of_presets_is_served(server), "the kind is served")
         applied(server, thing)
     rendered = {path_in_api(thing) for thing in chart.objects("--include-crds")} | {f"/api/v1/namespaces/{SYSTEM}"}
     assert {path_in_api(thing) for thing in things} == rendered
+
+
+def test_an_upgrade_brings_the_kinds_of_the_new_version(server: ApiServer, chart: Chart, tmp_path: Path) -> None:
+    older = Chart(Path(shutil.copytree(chart.folder, tmp_path / "older" / chart.folder.name)), chart.helm)
+    file = older.folder / "files/crds/odpdaskpresets.yaml"
+    file.write_text(re.sub(r"(?m)^( +)- odpp$", r"\1- older", file.read_text()))
+
+    def short_names() -> list[str]:
+        definition = server.request("GET", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/odpdaskpresets.odpdask.dev")
+        found: list[str] = definition.body["spec"]["names"]["shortNames"]
+        return found
+
+    install(older, server)
+    assert short_names() == ["older"]
+    helm(chart, server, "upgrade", RELEASE, chart.folder)
+    assert short_names() == ["odpp"]
+    helm(chart, server, "rollback", RELEASE, "1")
+    assert short_names() == ["older"]
+
+
+def test_kinds_that_are_there_already_can_be_taken_over(server: ApiServer, chart: Chart) -> None:
+    server.install_crds(CRDS)
+    refused = chart.run(
+        "install", RELEASE, chart.folder, f"--namespace={SYSTEM}", "--create-namespace", kubeconfig=server.kubeconfig
+    )
+    assert "exists and cannot be imported into the current release" in refused.stderr
+    install(chart, server, "--take-ownership")
+    helm(chart, server, "uninstall", RELEASE)
+    install(chart, server, "--take-ownership", name="other")

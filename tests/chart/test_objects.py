@@ -179,6 +179,12 @@ def test_all_objects_say_where_they_belong_and_whose_they_are(chart: Chart, vari
             assert thing["metadata"]["labels"].get("team") == ("ocean" if variant == "most" else None), named(thing)
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_helm_lint_is_strict_and_content(chart: Chart, variant: str) -> None:
+    done = chart.run("lint", "--strict", chart.folder, *VARIANTS[variant])
+    assert done.returncode == 0, done.stdout
+
+
 @pytest.mark.parametrize(
     ("flag", "sentence"),
     [
