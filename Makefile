@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test e2e check format bench bench-operator tools chart images test-images images-test lock clean
+.PHONY: help install demo test e2e check format bench bench-e2e bench-operator tools chart images test-images images-test lock clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -39,6 +39,9 @@ format: install  ## rewrite the code as `make check` wants it, and the generated
 
 bench: install  ## measure the speed claims; writes benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/loader.py $(ARGS)
+
+bench-e2e: install .cache/bin/helm  ## apply to finished, in pairs with DaskJob, on the cluster of KUBECONFIG
+	$(BIN)/python -m benchmarks.e2e $(ARGS)
 
 bench-operator: install  ## measure the operator beside DaskJob (25 minutes); writes benchmarks/OPERATOR.md
 	$(BIN)/python -m benchmarks.operator $(ARGS)
