@@ -8,6 +8,7 @@ from typing import Any
 import chart_values
 import cli_reference
 import install_manifest
+import metrics_reference
 import reference
 
 from odp_dask_operator.crd import job_definition, preset_definition, to_yaml
@@ -29,6 +30,7 @@ def generated() -> dict[str, str]:
         f"{DOCS}/preset.md": reference.preset(presets),
         f"{DOCS}/expressions.md": reference.expressions(),
         f"{DOCS}/exit-codes.md": reference.exit_codes(),
+        f"{DOCS}/metrics.md": metrics_reference.metrics(),
         f"{DOCS}/odp-dask.md": cli_reference.odp_dask(),
         f"{DOCS}/odp-dask-operator.md": cli_reference.odp_dask_operator(),
         **_of_chart(presets),
