@@ -24,7 +24,14 @@ SHELL = [block for document in DOCUMENTS for block in document.blocks if block.l
 HOMES = [ROOT, ROOT / "images/loader", ROOT / "images/odp-server", ROOT / "operator"]
 """Where a path set as code begins."""
 FOREIGN_FLAGS = {
-    f"--{name}" for name in "create-namespace dry-run force force-conflicts previous server-side set take-ownership wait".split()
+    "--create-namespace",
+    "--dry-run",
+    "--force",
+    "--force-conflicts",
+    "--previous",
+    "--server-side",
+    "--take-ownership",
+    "--wait",
 }
 """Of kubectl and Helm, set as code in the prose."""
 
