@@ -7,6 +7,15 @@ import pytest
 import yaml
 from typer.main import get_command
 
+from odp_dask_operator.core.names import (
+    COMPONENT_LABEL,
+    DASHBOARD_PORT,
+    DASK_COMPONENT_LABEL,
+    DASK_SCHEDULER,
+    LOADER,
+    PROGRESS_PORT,
+    SCHEDULER_PORT,
+)
 from odp_dask_operator.presets import BUILT_IN
 from odp_dask_operator.shell.main import app
 from odp_dask_operator.spec import OdpDaskPreset
@@ -161,6 +170,32 @@ def test_the_metrics_are_open_to_the_allowed_namespaces_only(chart: Chart) -> No
     names = [peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] for peer in rule["from"]]
     assert names == [SYSTEM, "monitoring", "ingress"]
     assert rule["ports"] == [{"protocol": "TCP", "port": 9090}]
+
+
+def test_both_operators_reach_names_the_api_server_and_jobs_only(chart: Chart) -> None:
+    things = chart.objects("--set=networkPolicy.apiServerPorts={16443}")
+    reached = {}
+    for name in (RELEASE, f"{RELEASE}-dask"):
+        names, server, jobs = only(things, "NetworkPolicy", name)["spec"]["egress"]
+        assert {port["port"] for port in names["ports"]} == {53, 5353}
+        assert server == {"ports": [{"protocol": "TCP", "port": 16443}]}
+        (peer,) = jobs["to"]
+        reached[name] = (peer["podSelector"]["matchLabels"], {port["port"] for port in jobs["ports"]})
+    assert reached == {
+        RELEASE: ({COMPONENT_LABEL: LOADER}, {PROGRESS_PORT}),
+        f"{RELEASE}-dask": ({DASK_COMPONENT_LABEL: DASK_SCHEDULER}, {SCHEDULER_PORT, DASHBOARD_PORT}),
+    }
+    assert "ingress" not in only(things, "NetworkPolicy", f"{RELEASE}-dask")["spec"]
+
+
+@pytest.mark.parametrize("variant", ["default", "most"])
+def test_each_network_policy_selects_a_pod(chart: Chart, variant: str) -> None:
+    things = chart.objects(*VARIANTS[variant])
+    labels = [thing["spec"]["template"]["metadata"]["labels"].items() for thing in things if thing["kind"] == "Deployment"]
+    for thing in things:
+        if thing["kind"] in ("NetworkPolicy", "PodDisruptionBudget"):
+            selector = thing["spec"].get("podSelector") or thing["spec"]["selector"]
+            assert len([pod for pod in labels if selector["matchLabels"].items() <= pod]) == 1, named(thing)
 
 
 @pytest.mark.parametrize("name", [RELEASE, "dask-operator", "dask-kubernetes-operator", "odp", "x"])

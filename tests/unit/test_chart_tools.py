@@ -1,5 +1,6 @@
 """The tools of the chart: what is taken from the wheel's chart is what they expect, and values.yaml says what each value means."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,12 @@ def test_the_dask_operators_chart_is_complete_and_has_its_version() -> None:
     about, values = (yaml.safe_load(files[name]) for name in ("Chart.yaml", "values.yaml"))
     assert about["version"] == about["appVersion"] == values["image"]["tag"] == dask_chart.version()
     assert {f"crds/{kind}.yaml" for kind in ("daskcluster", "daskworkergroup", "daskautoscaler", "daskjob")} <= files.keys()
+
+
+def test_the_chart_has_the_version_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    about = yaml.safe_load((ROOT / "charts/odp-dask-operator/Chart.yaml").read_text())
+    assert about["version"] == about["appVersion"] == project
 
 
 @pytest.mark.parametrize("times", [0, 2])

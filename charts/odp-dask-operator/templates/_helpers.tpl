@@ -45,6 +45,9 @@ app.kubernetes.io/part-of: {{ .Chart.Name }}
 - ports:
     - {protocol: UDP, port: 53}
     - {protocol: TCP, port: 53}
+    # OpenShift's name server, behind its Service.
+    - {protocol: UDP, port: 5353}
+    - {protocol: TCP, port: 5353}
 - ports:
     {{- range .Values.networkPolicy.apiServerPorts }}
     - {protocol: TCP, port: {{ . }}}
