@@ -15,7 +15,7 @@ from pathlib import Path
 # Run as a script, Python looks for modules beside it; the benchmark's processes are modules of the package.
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks import limits, races, results, resume
+from benchmarks import bound, limits, races, results, resume
 
 SECTIONS: Mapping[str, Callable[[races.Settings], results.Section]] = {
     "loopback": races.loopback,
@@ -23,6 +23,7 @@ SECTIONS: Mapping[str, Callable[[races.Settings], results.Section]] = {
     "memory": limits.memory,
     "skew": limits.skew,
     "resume": resume.resume,
+    "bound": bound.bound,
 }
 
 

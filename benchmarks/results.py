@@ -115,7 +115,7 @@ def _markdown(section: Section, command: str, packages: Sequence[str]) -> str:
     parts = [
         f"## {section.title}",
         section.text,
-        _table(("claim", "measured", "target", ""), claims),
+        _table(("claim", "measured", "target", ""), claims) if claims else "",
         _table(section.header, section.rows),
         f"`{command}`, {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC; {machine(packages)}.",
     ]

@@ -74,7 +74,7 @@ def test_contestants_bring_every_row(tmp_path: Path) -> None:
     rows = 2 * BATCH_ROWS + 7
     table = table_file(rows, cache=tmp_path / "cache")
     with odp_server({table.stem: table}) as server:
-        for name in ("default stream", "tuned stream", "prefetching stream", "ours"):
+        for name in ("default stream", "tuned stream", "two tuned streams", "prefetching stream", "ours"):
             server.reset()
             work = Work(
                 base_url=server.url,

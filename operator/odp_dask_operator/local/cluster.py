@@ -20,7 +20,7 @@ from distributed.utils import format_dashboard_link
 from odp_dask_operator.local.interrupt import Interrupted, shielded
 from odp_dask_operator.local.sizing import ClusterSize, Machine
 from odp_loader.errors import LoadError
-from odp_loader.memory import STREAMING_ENVIRONMENT
+from odp_loader.memory import STREAMING_ENVIRONMENT, STREAMING_SETTINGS
 from odp_loader.spec import Load
 
 _HERE = "127.0.0.1"
@@ -40,12 +40,16 @@ def streams(load: Load | None) -> bool:
 
 
 @contextmanager
-def local_cluster(size: ClusterSize, *, streaming: bool, scratch: Path, verbose: bool) -> Iterator[distributed.Client]:
+def local_cluster(
+    size: ClusterSize, *, streaming: bool, profiled: bool, scratch: Path, verbose: bool
+) -> Iterator[distributed.Client]:
     """A client of a cluster of our own, gone when the block is left: at once when it is left by an interrupt.
 
-    Raises LoadError when no worker starts.
+    Workers that stream do without Dask's profiler unless they are to be `profiled`. Raises LoadError when no worker starts.
     """
-    settings: dict[str, str] = {"temporary-directory": str(scratch)}
+    settings: dict[str, Any] = {"temporary-directory": str(scratch)}
+    if streaming and not profiled:
+        settings |= STREAMING_SETTINGS
     if streaming:
         settings |= {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in STREAMING_ENVIRONMENT.items()}
     with dask.config.set(settings), quiet(not verbose):

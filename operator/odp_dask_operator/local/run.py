@@ -154,7 +154,13 @@ def _cluster(request: Request, recorder: _Recorder, scratch: Path) -> Iterator[d
     machine = this_machine()
     size = size_cluster(preset, workers=spec.workers, machine=machine, script=spec.script is not None)
     recorder.note(describe_size(size, preset, workers=spec.workers, machine=machine))
-    with local_cluster(size, streaming=streams(spec.load), scratch=scratch, verbose=request.verbose) as client:
+    with local_cluster(
+        size,
+        streaming=streams(spec.load),
+        profiled=request.report is not None,
+        scratch=scratch,
+        verbose=request.verbose,
+    ) as client:
         yield client
 
 

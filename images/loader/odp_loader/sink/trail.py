@@ -4,7 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
-_BLOCK_BYTES = 1 << 20
+_BLOCK_BYTES = 1 << 18
 
 
 class Trail:
@@ -14,6 +14,7 @@ class Trail:
         """Follow a new file; one that is durable will have to be on the disk in the end."""
         self._durable = durable
         self._digest = hashlib.sha256()
+        self._block = memoryview(bytearray(_BLOCK_BYTES))
         self.bytes = 0
 
     @property
@@ -29,9 +30,8 @@ class Trail:
         """
         with path.open("rb", buffering=0) as file:
             start = file.seek(self.bytes)
-            block = memoryview(bytearray(_BLOCK_BYTES))
-            while count := file.readinto(block):
-                self._digest.update(block[:count])
+            while count := file.readinto(self._block):
+                self._digest.update(self._block[:count])
                 self.bytes += count
             if self._durable and hasattr(os, "posix_fadvise"):
                 # Linux begins to write such pages out; those that are not stored yet it does not forget (mm/fadvise.c).
