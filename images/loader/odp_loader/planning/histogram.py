@@ -21,6 +21,8 @@ EDGES_PER_REQUEST = 64
 _EDGES_PER_ROUND = 4096
 _FINE = 4
 """A bin of at most this part of a partition needs no closer look: whole, it upsets no balance."""
+_LAST_ROUND_FROM = 0.5
+"""Partitions in a bin that is in doubt, for which the last round is still asked; a round is a round trip and a scan."""
 _EDGES_PER_PARTITION = 5
 _EDGES_AT_LEAST = 31
 _EDGES_AT_MOST = 63
@@ -78,7 +80,14 @@ class Histogram:
         kept = [old for old in self.bins if not any(low <= old.low < high for low, high in seen)]
         bins = tuple(sorted(kept + fresh, key=lambda counted: counted.low))
         following = dataclasses.replace(self, bins=bins, pending=(), rounds=self.rounds + 1)
-        return dataclasses.replace(following, pending=following._closer()) if following.rounds < ROUNDS else following
+        return dataclasses.replace(following, pending=following._closer()) if following._is_worth_a_round() else following
+
+    def _is_worth_a_round(self) -> bool:
+        """The last one is not for bins that cannot make a partition half as large again."""
+        last = self.rounds == ROUNDS - 1
+        return self.rounds < ROUNDS and (
+            not last or any(self._partitions(i) > _LAST_ROUND_FROM and self._needs_a_closer_look(i) for i in range(len(self.bins)))
+        )
 
     @cached_property
     def rows(self) -> int:

@@ -63,7 +63,7 @@ class SyntheticSource(Model):
     """Rows made up on the workers: 50 stations, a minute apart, the same for the same seed."""
 
     rows: int = Field(ge=0, le=MOST_SYNTHETIC_ROWS)
-    """How many rows; more would end after the year 9999."""
+    """How many rows."""
     seed: int = Field(default=42, ge=0, le=2**31 - 1)
     """Partition i is drawn from seed + i."""
 
