@@ -141,7 +141,7 @@ def adapted(name: str, text: str, *, version: str) -> str:
         if text.count(there) != 1:
             sys.exit(f"{NAME} {version}: {name} has {there!r} {text.count(there)} times instead of once; adapt tools/dask_chart.py")
         text = text.replace(there, wanted.replace("{version}", version))
-    return text
+    return f"---\n{text}" if name.startswith("crds/") else text  # `helm show crds` puts nothing between two files
 
 
 def chart() -> dict[str, str]:

@@ -37,7 +37,7 @@ def manifests() -> dict[str, str]:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr.strip())
-    documents = [_plain(text) for text in re.split(r"^---\n", done.stdout, flags=re.MULTILINE) if text.strip()]
+    documents = [_plain(text) for text in re.split(r"^---\n", done.stdout, flags=re.MULTILINE) if _kind(text)]
     presets = [text for text in documents if _kind(text) == "OdpDaskPreset"]
     others = [text for text in documents if _kind(text) != "OdpDaskPreset"]
     others.sort(key=lambda text: _kind(text) != "CustomResourceDefinition")

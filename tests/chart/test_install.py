@@ -11,7 +11,7 @@ import yaml
 
 from tests.support.apiserver import CRDS, ROOT, ApiServer, api_server, until
 from tests.support.chart_variants import NAMESPACED, TEAMS
-from tests.support.helm import RELEASE, SYSTEM, Chart, applied, make_namespace, path_in_api
+from tests.support.helm import RELEASE, SYSTEM, Chart, Thing, applied, make_namespace, path_in_api
 from tests.support.jobs import API, load_job
 
 
@@ -121,3 +121,35 @@ def test_kinds_that_are_there_already_can_be_taken_over(server: ApiServer, chart
     install(chart, server, "--take-ownership")
     helm(chart, server, "uninstall", RELEASE)
     install(chart, server, "--take-ownership", name="other")
+
+
+def test_a_person_without_rights_on_the_cluster_installs_for_their_teams(server: ApiServer, chart: Chart, tmp_path: Path) -> None:
+    server.install_crds()
+    make_namespace(server, SYSTEM)
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "person", "namespace": SYSTEM}}
+    applied(server, account)
+    for name in (SYSTEM, *TEAMS):
+        applied(server, everything_in(name, who=account["metadata"]))
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    given = server.request("POST", f"{path_in_api(account)}/token", request)
+    kubeconfig = yaml.safe_load(server.kubeconfig.read_text())
+    kubeconfig["users"][0]["user"] = {"token": given.body["status"]["token"]}
+    (tmp_path / "theirs").write_text(yaml.safe_dump(kubeconfig))
+    words = [*NAMESPACED, "--set=crds.enabled=false", "--skip-crds", f"--namespace={SYSTEM}"]
+    for verb in ("install", "upgrade"):
+        done = chart.run(verb, RELEASE, chart.folder, *words, kubeconfig=tmp_path / "theirs")
+        assert done.returncode == 0, done.stderr
+    assert presets(server) == {"small": 4, "medium": 20, "large": 50}
+    done = chart.run("uninstall", RELEASE, f"--namespace={SYSTEM}", kubeconfig=tmp_path / "theirs")
+    assert done.returncode == 0, done.stderr
+
+
+def everything_in(namespace: str, *, who: Thing) -> Thing:
+    """All rights in one namespace."""
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "person", "namespace": namespace},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", **who}],
+    }

@@ -214,6 +214,12 @@ def test_all_objects_say_where_they_belong_and_whose_they_are(chart: Chart, vari
             assert thing["metadata"]["labels"].get("team") == ("ocean" if variant == "most" else None), named(thing)
 
 
+def test_helm_shows_the_dask_operators_kinds_as_kubectl_applies_them(chart: Chart) -> None:
+    shown = yaml.safe_load_all(chart.run("show", "crds", chart.folder).stdout)
+    names = {thing["spec"]["names"]["kind"] for thing in shown if thing}
+    assert names == {"DaskCluster", "DaskWorkerGroup", "DaskAutoscaler", "DaskJob"}
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_helm_lint_is_strict_and_content(chart: Chart, variant: str) -> None:
     done = chart.run("lint", "--strict", chart.folder, *VARIANTS[variant])
