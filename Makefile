@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test e2e check format bench bench-e2e bench-operator tools chart images test-images images-test lock clean
+.PHONY: help install demo test e2e check format bench bench-e2e bench-operator tools chart images test-images images-test sbom lock clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -78,6 +78,13 @@ test-images:  ## build the images that end-to-end tests need besides: the Dask o
 
 images-test: install  ## build the images, the second time without a cache, and look inside (about 10 minutes)
 	$(BIN)/pytest tests/images --built $(ARGS)
+
+sbom: images .cache/bin/syft  ## what is in the images, as dist/sbom/*.spdx.json
+	tools/sbom.sh dist/sbom $(foreach name,odp-loader odp-dask-operator odp-server,$(or $(REGISTRY),localhost)/$(name):$(or $(TAG),dev))
+
+.cache/bin/syft: tools/syft/go.mod
+	go build -C tools/syft -o ../../.cache/bin/ github.com/anchore/syft/cmd/syft
+	@touch $@
 
 lock: install  ## resolve all three lock files anew
 	$(BIN)/python tools/lock.py

@@ -14,22 +14,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-works() {
-    case $1 in
-    docker) docker info >/dev/null 2>&1 ;;
-    *) command -v "$1" >/dev/null 2>&1 ;;
-    esac
-}
-
-if [ -z "${ENGINE:-}" ]; then
-    for ENGINE in docker podman buildah none; do
-        works "$ENGINE" && break
-    done
-fi
-if [ "$ENGINE" = none ]; then
-    echo "no image can be built: install docker (and start it), podman or buildah; or name one by ENGINE=" >&2
-    exit 1
-fi
+ENGINE=$(tools/engine.sh)
 
 dockerfile() {
     case $1 in
