@@ -1,4 +1,4 @@
-"""What tests of the loader share: an S3 server, and one Dask cluster with workers in processes of their own."""
+"""What tests of the loader share: an S3 server, an ODP-compatible one, one Dask cluster with workers in processes of their own."""
 
 import os
 from collections.abc import Iterator
@@ -9,8 +9,10 @@ import distributed
 import pytest
 
 from odp_loader.store.secret import SECRETS_VARIABLE
-from tests.support.odp_server import API_KEY
+from tests.support.odp_server import API_KEY, OdpServer, odp_server
 from tests.support.s3 import S3Server, s3_server
+
+COADS = Path(__file__).parent.parent / "data" / "coads.parquet"
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +20,21 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """One server for the whole session; a test takes a place of its own with `s3.url()`."""
     with s3_server(tmp_path_factory.mktemp("s3-server")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def coads_server() -> Iterator[OdpServer]:
+    """A server of the COADS table in small batches, so that every partition has many."""
+    with odp_server({"coads": COADS}, "--batch-rows", "2048") as running:
+        yield running
+
+
+@pytest.fixture
+def server(coads_server: OdpServer, monkeypatch: pytest.MonkeyPatch) -> OdpServer:
+    """The same with nothing changed and nothing counted yet; the key is in the environment. A module may have one of its own."""
+    monkeypatch.setenv("ODP_API_KEY", API_KEY)
+    coads_server.reset()
+    return coads_server
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Whoever writes their own Dask: lazy, projected, complete, and without the key in the graph."""
 
 import pickle
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -11,23 +10,10 @@ import pytest
 
 from odp_loader import read_odp
 from odp_loader.errors import InvalidLoad
-from tests.support.odp_server import API_KEY, OdpServer, odp_server
+from tests.support.odp_server import API_KEY, OdpServer
 
 COADS = Path(__file__).parent.parent / "data" / "coads.parquet"
 KEYS = ["time", "lat", "lon"]
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[OdpServer]:
-    with odp_server({"coads": COADS}, "--batch-rows", "4096") as server:
-        yield server
-
-
-@pytest.fixture
-def server(running: OdpServer, monkeypatch: pytest.MonkeyPatch) -> OdpServer:
-    monkeypatch.setenv("ODP_API_KEY", API_KEY)
-    running.reset()
-    return running
 
 
 def rows_sent(server: OdpServer) -> int:

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import distributed
@@ -17,25 +17,12 @@ from odp_loader.errors import InvalidLoad, LoadError, OutputExists
 from odp_loader.run import run_load
 from odp_loader.spec import Load
 from tests.support.loads import load_of, rows_of, same_rows
-from tests.support.odp_server import API_KEY, OdpServer, odp_server
+from tests.support.odp_server import OdpServer
 
 COADS = Path(__file__).parent.parent / "data" / "coads.parquet"
 CHILD = Path(__file__).parent.parent / "support" / "run_child.py"
 KEYS = ("time", "lat", "lon")
 DEADLINE_S = 120
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[OdpServer]:
-    with odp_server({"coads": COADS}, "--batch-rows", "2048") as server:
-        yield server
-
-
-@pytest.fixture
-def server(running: OdpServer, monkeypatch: pytest.MonkeyPatch) -> OdpServer:
-    monkeypatch.setenv("ODP_API_KEY", API_KEY)
-    running.reset()
-    return running
 
 
 def slow_load(server: OdpServer, url: Path) -> Load:
