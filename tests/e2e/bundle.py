@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from odp_dask_operator.spec.quantity import parse_cpu
 from tests.e2e.artefacts import save
 from tests.e2e.cluster import Cluster, Raw
 from tests.e2e.eventually import eventually
@@ -27,13 +26,13 @@ VALUES = (
     "loader.image.tag=dev",
     "dask-operator.image.name=localhost/dask-operator",
     "dask-operator.image.tag=dev",
-)
-_TIGHT = (
     "presets.small.worker.cpu=400m",
-    *(f"presets.small.{who}.{what}" for who in ("scheduler", "loader") for what in ("cpu=200m", "memory=1Gi")),
+    *(
+        f"presets.small.{setting}"
+        for setting in ("scheduler.cpu=200m", "scheduler.memory=1Gi", "loader.cpu=300m", "loader.memory=1Gi")
+    ),
 )
-"""Of one node with two processors the control plane asks for nearly one."""
-_TIGHT_MILLICORES = 3000
+"""The tests' images, and a preset `small` for which a node of two processors has room beside its control plane."""
 OPERATOR, DASK_OPERATOR = "app.kubernetes.io/name=odp-dask-operator", "app.kubernetes.io/name=dask-kubernetes-operator"
 """Labels of the pods of the two operators."""
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/enforce-version": "latest"}
@@ -69,7 +68,7 @@ class Release:
         try:
             yield
         finally:
-            self.helm("install", str(CHART), *settings(usual_values(self.cluster)), *_WAIT)
+            self.helm("install", str(CHART), *settings(VALUES), *_WAIT)
 
     def pods(self, labels: str) -> list[str]:
         """Names of its pods that are not about to go."""
@@ -97,12 +96,6 @@ def helm(cluster: Cluster, *words: str) -> str:
 def settings(values: Sequence[str]) -> list[str]:
     """As flags of helm."""
     return [word for value in values for word in ("--set", value)]
-
-
-def usual_values(cluster: Cluster) -> tuple[str, ...]:
-    """The tests' images, and a preset `small` for which a small cluster has room."""
-    millicores = sum(parse_cpu(raw["status"]["allocatable"]["cpu"]) for raw in cluster.all("Node"))
-    return VALUES if millicores >= _TIGHT_MILLICORES else (*VALUES, *_TIGHT)
 
 
 def build(cluster: Cluster) -> None:
@@ -148,7 +141,7 @@ def installed(
     """The release; unless it is to be kept it goes at the end, and with it the kinds, which the chart itself leaves."""
     subprocess.run(["make", "chart"], cwd=ROOT, check=True, capture_output=True)
     with namespace(cluster, system, keep=keep):
-        words = [str(CHART), "--namespace", system, *settings((*usual_values(cluster), *values)), *_WAIT]
+        words = [str(CHART), "--namespace", system, *settings((*VALUES, *values)), *_WAIT]
         try:
             _install(cluster, name, words, system, evidence)
             yield Release(cluster, name, system)
