@@ -9,7 +9,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from odp_loader.errors import Transient
-from odp_loader.fleet import _urgency
 from odp_loader.partition import Partition, Predicate
 from odp_loader.prepare import Widths, plan_load
 from odp_loader.run import run_load
@@ -120,9 +119,8 @@ def test_widths():
     assert Widths(schema.remove(3)).bytes_per_row(None) == (65 + 32 + 2) / 8
 
 
-def test_what_no_index_helps_with_goes_first_and_then_the_largest():
-    ranges = [Partition(i, Predicate("range", "key", i, i + 1), count) for i, count in enumerate([10, None, 30, 20])]
+def test_nulls_and_nan_are_beside_the_ranges_unless_there_are_some():
+    ranges = [Partition(i, Predicate("range", "key", i, i + 1), count) for i, count in enumerate([10, None])]
     nulls, nan = Partition(4, Predicate("null", "key"), 0), Partition(5, Predicate("nan", "key"))
     many_nulls = Partition(6, Predicate("null", "key"), 25)
-    assert [each.index for each in sorted([*ranges, nulls, nan, many_nulls], key=_urgency)] == [4, 5, 2, 6, 3, 0, 1]
-    assert [each.beside for each in (ranges[1], nulls, nan, many_nulls)] == [False, True, True, False]
+    assert [each.beside for each in (*ranges, nulls, nan, many_nulls)] == [False, False, True, True, False]

@@ -147,7 +147,8 @@ class Fleet:
 
         Raises the LoadError of the first partition that cannot be finished.
         """
-        waiting = deque(sorted(partitions, key=_urgency))
+        # What is beside the ranges goes first: no server can skip much of its table for it.
+        waiting = deque(sorted(partitions, key=lambda partition: not partition.beside))
         nan_columns: frozenset[str] = frozenset()
         while waiting or self._flying:
             room = min(len(waiting), self._window.size - len(self._flying))
@@ -215,11 +216,6 @@ class Fleet:
             self.tally.add(event)
             if event["throttled"] and self._window.throttled(time.monotonic()):
                 self._note(f"the server asks for fewer requests: at most {self._window.size} partitions at once from here on")
-
-
-def _urgency(partition: Partition) -> tuple[bool, int]:
-    """What is beside the ranges first, as no server can skip much of its table for it; then the largest."""
-    return not partition.beside, -(partition.rows or 0)
 
 
 def _topic(of_id: str) -> str:
