@@ -8,6 +8,7 @@ Needs Linux, whose /proc tells memory and CPU time, and kube-apiserver, etcd and
 
 import argparse
 import shlex
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -42,6 +43,7 @@ def main() -> int:
     parser.add_argument("--only", choices=SECTIONS, action="append", help="one section; may be given more than once")
     parser.add_argument("--output", type=Path, default=FILE, help="default: benchmarks/OPERATOR.md")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of all `finally`: no server outlives the run
     settings, short = Settings(jobs=arguments.jobs, rounds=arguments.rounds), 0
     command = shlex.join(["python", "-m", "benchmarks.operator", *sys.argv[1:]])
     for name in arguments.only or SECTIONS:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from benchmarks.measure import cpu_s, peak_bytes, resident_bytes
 from benchmarks.operator.environment import operator_python, variables
+from tests.support.processes import free_port
 
 OURS, DASK = "odp-dask-operator", "dask-operator"
 """Their service accounts, which the audit log knows them by."""
@@ -72,7 +72,7 @@ class Program:
 @contextmanager
 def our_operator(kubeconfig: Path, folder: Path, *, name: str = "ours", flags: Sequence[str] = ()) -> Iterator[Program]:
     """Ours, as its Deployment runs it. It is ready when it leads and knows of everything."""
-    health, metrics = _free_port(), _free_port()
+    health, metrics = free_port(), free_port()
     command = [str(operator_python()), "-m", "odp_dask_operator", "--default-image=example.org/odp-loader:1"]
     command += [f"--health-port={health}", f"--metrics-port={metrics}", f"--identity={name}", f"--operator-namespace={SYSTEM}"]
     environment = {**variables(), "KUBECONFIG": str(kubeconfig)}
@@ -83,7 +83,7 @@ def our_operator(kubeconfig: Path, folder: Path, *, name: str = "ours", flags: S
 @contextmanager
 def dask_operator(kubeconfig: Path, folder: Path) -> Iterator[Program]:
     """That of dask-kubernetes, as its chart runs it, without --verbose."""
-    health = f"http://127.0.0.1:{_free_port()}/healthz"
+    health = f"http://127.0.0.1:{free_port()}/healthz"
     command = [sys.executable, "-m", "kopf", "run", "-m", "dask_kubernetes.operator.controller", "--all-namespaces"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("KUBE")}
     log = folder / "dask.log"
@@ -100,11 +100,6 @@ def _process(command: Sequence[str], environment: dict[str, str], log: Path) -> 
     finally:
         process.kill()
         process.wait()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def wait_ready(program: Program, *, seconds: float = 120.0) -> None:
