@@ -2,7 +2,6 @@
 
 import random
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,54 +10,16 @@ from odp_dask_operator.core.names import PROGRESS_PORT
 from odp_dask_operator.presets import BUILT_IN
 from odp_loader.metrics import ProgressServer
 from odp_loader.progress import Progress
-from tests.support.apiserver import ApiServer, until
-from tests.support.by_hand import ByHand
+from tests.support.apiserver import until
+from tests.support.by_hand import CHILDREN, KEPT, ByHand
 from tests.support.fake_controllers import LAST_WORD
 from tests.support.jobs import load_job
 from tests.support.kstatus import kstatus
-from tests.support.operator_process import OperatorProcess, operator
-
-CHILDREN = {"Job", "Service", "NetworkPolicy", "ConfigMap", "Secret", "DaskCluster"}
-KEPT = {"Job", "Pod", "ConfigMap"}
-"""Of a job that has ended, until it is deleted: logs and what was asked for."""
-
-
-@pytest.fixture(scope="module")
-def system(server: ApiServer) -> Iterator[str]:
-    """The operator's own namespace, with the presets that the chart puts there."""
-    with server.namespace() as name:
-        for preset in BUILT_IN.values():
-            raw = preset.model_dump(mode="json", by_alias=True, exclude_none=True)
-            ByHand(server, name).create({**raw, "metadata": {"name": raw["metadata"]["name"]}})
-        yield name
-
-
-@pytest.fixture(scope="module")
-def running(server: ApiServer, system: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
-    """One operator for all namespaces."""
-    folder = tmp_path_factory.mktemp("operator")
-    with operator(server.kubeconfig, folder, operator_namespace=system, namespaces=()) as process:
-        yield process
-        assert process.process.poll() is None, process.log.read_text()[-3000:]
-        assert "Traceback" not in process.log.read_text()
-
-
-@pytest.fixture
-def hand(server: ApiServer, namespace: str, running: OperatorProcess) -> ByHand:
-    return ByHand(server, namespace)
+from tests.support.operator_process import OperatorProcess
 
 
 def conditions(status: dict[str, Any]) -> dict[str, str]:
     return {condition["type"]: condition["status"] for condition in status["conditions"]}
-
-
-def starts(hand: ByHand, name: str = "sst", **spec: Any) -> str:
-    """A new job gets as far as a loader that runs; returns the name of its pod."""
-    hand.create(load_job(name, **spec))
-    hand.dask_builds()
-    pod = hand.loader_runs()
-    hand.is_at(name, "Running", "Loading")
-    return pod
 
 
 def is_gone(hand: ByHand, name: str) -> bool:
@@ -99,7 +60,7 @@ def test_a_job_becomes_a_cluster_a_load_and_a_result_and_leaves_nothing(hand: By
 
 
 def test_a_load_that_fails_says_why_and_gives_its_cluster_back(hand: ByHand, running: OperatorProcess) -> None:
-    pod = starts(hand)
+    pod = hand.starts("sst")
     hand.loader_ends(pod, 2, {"reason": "InvalidLoad", "message": "there is no column depht"})
     hand.is_at("sst", "Failed", "InvalidLoad")
     assert hand.status("sst")["message"] == "there is no column depht"
@@ -109,7 +70,7 @@ def test_a_load_that_fails_says_why_and_gives_its_cluster_back(hand: ByHand, run
 
 
 def test_a_suspended_job_gives_everything_back_and_goes_on_when_resumed(hand: ByHand) -> None:
-    starts(hand)
+    hand.starts("sst")
     first = hand.only("Secret")["metadata"]["name"]
     hand.patch("OdpDaskJob", "sst", {"spec": {"suspend": True}})
     hand.is_at("sst", "Suspended", "Suspended", meanwhile=hand.collect)
@@ -128,7 +89,7 @@ def test_a_suspended_job_gives_everything_back_and_goes_on_when_resumed(hand: By
 
 
 def test_a_job_that_is_deleted_in_mid_run_leaves_nothing(hand: ByHand) -> None:
-    starts(hand)
+    hand.starts("sst")
     hand.delete("OdpDaskJob", "sst")
     until(lambda: is_gone(hand, "sst"), "nothing is left")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from odp_dask_operator.core.names import JOB_LABEL
 from tests.support.apiserver import ApiServer, until
+from tests.support.jobs import load_job
 
 Raw = dict[str, Any]
 PLACES = {
@@ -27,6 +28,10 @@ PLACES = {
     "DaskAutoscaler": "/apis/kubernetes.dask.org/v1/namespaces/{}/daskautoscalers",
     "Lease": "/apis/coordination.k8s.io/v1/namespaces/{}/leases",
 }
+CHILDREN = {"Job", "Service", "NetworkPolicy", "ConfigMap", "Secret", "DaskCluster"}
+"""Kinds that are made for the smallest job."""
+KEPT = {"Job", "Pod", "ConfigMap"}
+"""Of a job that has ended, until it is deleted: logs and what was asked for."""
 MERGE = "application/merge-patch+json"
 
 
@@ -114,10 +119,10 @@ class ByHand:
 
     # the Job controller and a node
 
-    def loader_runs(self, *, address: str = "127.0.0.1") -> str:
-        """A pod of the loader starts; returns its name."""
+    def loader_runs(self, *, address: str = "127.0.0.1", job: Raw | None = None) -> str:
+        """A pod of the loader starts, of the only Job or the one that is given; returns its name."""
         until(lambda: bool(self.all("Job")), "there is a Job")
-        job = self.only("Job")
+        job = job or self.only("Job")
         template, self.pods = job["spec"]["template"], self.pods + 1
         name, labels = f"{job['metadata']['name']}-{self.pods}", template["metadata"]["labels"]
         spec = {"restartPolicy": "Never", "containers": [{"name": "loader", "image": "a"}]}
@@ -147,6 +152,16 @@ class ByHand:
         counts: Raw = {"active": None, "ready": None, "conditions": conditions}
         counts |= {"failed": 1} if code else {"succeeded": 1, "completionTime": now()}
         self.patch("Job", job or self.only("Job")["metadata"]["name"], counts, status=True)
+
+    # all of them
+
+    def starts(self, name: str, **spec: Any) -> str:
+        """A new job gets as far as a loader that runs; returns the name of its pod."""
+        self.create(load_job(name, **spec))
+        self.dask_builds()
+        pod = self.loader_runs()
+        self.is_at(name, "Running", "Loading")
+        return pod
 
     # the garbage collector
 

@@ -34,7 +34,7 @@ class Program:
         self.process.kill()
         self.process.wait()
 
-    def await_(self, condition: Callable[[], bool], *, seconds: float = 60) -> None:
+    def await_(self, condition: Callable[[], bool], *, seconds: float = 240) -> None:
         """Wait until it is of use. Raises RuntimeError with its last words when it ends before, or takes too long."""
         deadline = time.monotonic() + seconds
         while not condition():

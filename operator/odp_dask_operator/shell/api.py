@@ -128,7 +128,7 @@ class Api:
 
     async def kinds(self, api_version: str) -> frozenset[str]:
         """The kinds that the server knows of a group and version. Raises NotFound for a group that is not there."""
-        found = await self._call("get", "discovery", Request(method="GET", path=f"/apis/{api_version}"))
+        found = await self._call("get", "discovery", Request(method="GET", path=f"{_root(api_version)}/{api_version}"))
         return frozenset(resource["kind"] for resource in found.get("resources") or ())
 
     async def _call(self, verb: str, plural: str, request: Request) -> Raw:
@@ -157,13 +157,16 @@ class Api:
         return document
 
 
+def _root(api_version: str) -> str:
+    return "/apis" if "/" in api_version else "/api"
+
+
 def path_of(
     resource: Resource, namespace: str | None, name: str = "", subresource: str = "", query: Mapping[str, str | None] | None = None
 ) -> str:
     """Where the API has a resource or an object."""
-    root = "/apis" if "/" in resource.api_version else "/api"
     places = ["namespaces", namespace] if namespace else []
-    parts = [root, resource.api_version, *places, resource.plural, quote(name, safe=""), subresource]
+    parts = [_root(resource.api_version), resource.api_version, *places, resource.plural, quote(name, safe=""), subresource]
     asked = {key: value for key, value in (query or {}).items() if value}
     return "/".join(part for part in parts if part) + (f"?{urlencode(asked)}" if asked else "")
 

@@ -5,11 +5,11 @@ import contextlib
 import datetime
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from prometheus_client import start_http_server
 
-from odp_dask_operator.core.names import JOB_RESOURCE, Child
+from odp_dask_operator.core.names import JOB_RESOURCE, Resource
 from odp_dask_operator.shell.actions import Actions, unanswered
 from odp_dask_operator.shell.api import Api
 from odp_dask_operator.shell.connection import Connection, connect
@@ -24,7 +24,7 @@ from odp_dask_operator.shell.progress import ProgressReader
 from odp_dask_operator.shell.queue import Queue
 from odp_dask_operator.shell.reconciler import Reconciler, Surroundings
 from odp_dask_operator.shell.retry import RetryPolicy
-from odp_dask_operator.shell.watch import DASK_VERSION, Raw, Watch
+from odp_dask_operator.shell.watch import DASK_CHILDREN, DASK_VERSION, Raw, Watch
 from odp_dask_operator.shell.workers import Workers
 from odp_dask_operator.shell.world import World
 
@@ -32,6 +32,8 @@ LAST_PASSES_S = 1.0
 """So long the passes under way may take when the process is to end; what they leave undone the next leader does."""
 UNSERVED_S = 15.0
 """How often is looked for the Dask operator's kinds while they are not there, and for an API server that does not answer."""
+UNKNOWN_S = 2.0
+"""How often is looked for the kinds without which nothing works."""
 log = logging.getLogger(__name__)
 
 
@@ -41,7 +43,7 @@ class Process:
     def __init__(self, options: Options, connection: Connection, stop: asyncio.Event) -> None:
         self._options, self._metrics, self._world, self._queue = options, Metrics(), World(), Queue()
         self._stop, self._may_write, self._look, self._resign = stop, asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._dask_served = self._watching = False
+        self._dask_served = self._watching = self._told = False
         self._news: set[str] = set()
         self._health = Health(time.monotonic, overdue_after_s=3.0 * options.resync_seconds + 60)
         self._api = Api(connection, counted=self._metrics.count_call)
@@ -63,14 +65,17 @@ class Process:
         try:
             await self._discover()
             tasks = {
-                asyncio.create_task(self._watch.run(lambda: self._dask_served, self._stop), name="watches"),
+                asyncio.create_task(self._watch.run(self._served, self._stop), name="watches"),
                 asyncio.create_task(self._resyncs(), name="resync"),
                 asyncio.create_task(self._leadership.run(self._resign), name="lease"),
                 asyncio.create_task(self._workers.run(options.workers), name="workers"),
             }
             stopped = asyncio.create_task(self._stop.wait(), name="stop")
             done, _ = await asyncio.wait({stopped, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-            log.info("stops: %s", ", ".join(task.get_name() for task in done))
+            for task in done:
+                log.log(
+                    logging.ERROR if task.exception() else logging.INFO, "stops: %s", task.get_name(), exc_info=task.exception()
+                )
             await self._end(tasks)
             for task in done:
                 task.result()
@@ -118,7 +123,7 @@ class Process:
     def _begun(self) -> None:
         self._world.clear_children()
         self._news.clear()
-        self._watching = False
+        self._watching = self._told = False
         self._health.begun()
         self._open()
 
@@ -127,14 +132,12 @@ class Process:
         self._settle()
 
     def _settle(self) -> None:
-        """Where there are jobs, a watch tells of one as soon as all have been listed; else there is nothing to be told of."""
-        if self._watching and not self._world.jobs():
-            self._synced()
-
-    def _synced(self) -> None:
-        if not self._health.synced:
+        """All is known when all watches stand and one has told of something, which none does before all have been listed."""
+        if not self._health.synced and self._watching and (self._told or not self._world.jobs()):
             self._health.synced = True
             self._open()
+            for key in self._world.jobs():  # what was taken from the queue meanwhile was not looked at
+                self._enqueue(key)
 
     def _put(self, raw: Raw) -> None:
         if not self._world.knows(raw):
@@ -143,7 +146,9 @@ class Process:
 
     def _heard(self, raw: Raw, gone: bool) -> None:
         """The echo of what we wrote ourselves is no reason to look at a job."""
-        self._synced()
+        if not self._told:
+            self._told = True
+            self._settle()
         news = raw["metadata"]["uid"] in self._news
         self._news.discard(raw["metadata"]["uid"])
         key = self._world.remove(raw) if gone else self._world.put(raw)
@@ -225,10 +230,26 @@ class Process:
         for key in self._world.jobs():
             yield ((self._world.job(key) or {}).get("status") or {}).get("phase") or ""
 
+    async def _served(self, always: Sequence[Resource]) -> Sequence[Resource]:
+        while unknown := await self._unknown(always):
+            log.warning("waits until the API server knows %s", ", ".join(sorted(unknown)))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), UNKNOWN_S)
+                break
+        return DASK_CHILDREN if self._dask_served else ()
+
+    async def _unknown(self, resources: Sequence[Resource]) -> set[str]:
+        """Those of the kinds that the API server does not know, or cannot say that it knows."""
+        unknown = {resource.kind for resource in resources}
+        for version in {resource.api_version for resource in resources}:
+            with contextlib.suppress(ApiError):
+                unknown -= await self._api.kinds(version)
+        return unknown
+
     async def _discover(self) -> bool:
         """Whether the kinds of the Dask operator have come or gone since the last look."""
         try:
-            served = Child.CLUSTER.resource.kind in await self._api.kinds(DASK_VERSION)
+            served = {resource.kind for resource in DASK_CHILDREN} <= await self._api.kinds(DASK_VERSION)
         except NotFound:
             served = False
         changed, self._dask_served = served != self._dask_served, served

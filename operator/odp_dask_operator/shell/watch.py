@@ -1,7 +1,9 @@
 """Watches jobs, presets and the objects of jobs through Kopf, which only listens here: no finalizer, no annotation, no retry."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+import itertools
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 import aiohttp
@@ -21,6 +23,7 @@ JOB_CHILDREN = (
     Resource("apps/v1", "Deployment", "deployments"),
 )
 DASK_VERSION = Child.CLUSTER.resource.api_version
+ALWAYS = (JOB_RESOURCE, PRESET_RESOURCE, *JOB_CHILDREN)
 DASK_CHILDREN = (
     Child.CLUSTER.resource,
     Child.AUTOSCALER.resource,
@@ -33,6 +36,21 @@ puts it on again, and so on for ever."""
 INACTIVITY_S = 70.0
 """The API server sends a bookmark every minute; a stream without one is dead."""
 Raw = dict[str, Any]
+log = logging.getLogger(__name__)
+
+
+class Patience:
+    """Pauses between the attempts of a request, without an end: no watch gives up, and the probes say that it waits in vain."""
+
+    def __iter__(self) -> Iterator[float]:
+        return itertools.chain((0.5, 1.0, 2.0, 3.0), itertools.repeat(5.0))
+
+
+class AllTasks(frozenset[asyncio.Task[Any]]):
+    """Kopf takes each task that began after it for its own and cancels it in the end: passes, Lease and resync among them."""
+
+    def __contains__(self, _task: object) -> bool:
+        return True
 
 
 class Watch:
@@ -54,18 +72,25 @@ class Watch:
         """
         self._namespaces, self._put, self._heard, self._begun, self._open = namespaces, put, heard, begun, open_
         self._flag = asyncio.Event()
+        self._places: frozenset[str] = frozenset()
+        self._unlisted: set[str] = set()
         self._unopened: set[str] = set()
 
-    async def run(self, served: Callable[[], bool], stop: asyncio.Event) -> None:
-        """Until `stop`. `served` says whether the kinds of the Dask operator are there to be watched."""
+    async def run(self, served: Callable[[Sequence[Resource]], Awaitable[Sequence[Resource]]], stop: asyncio.Event) -> None:
+        """Until `stop`. `served` waits until the API server knows the kinds without which nothing works, and returns the rest.
+
+        Kopf would not watch a kind that is unknown when it begins, as all are for some seconds of an API server's start.
+        """
         while not stop.is_set():
             self._flag.clear()
-            resources = (JOB_RESOURCE, PRESET_RESOURCE, *JOB_CHILDREN, *(DASK_CHILDREN if served() else ()))
+            resources = (*ALWAYS, *await served(ALWAYS))
             where: dict[str, Any] = {"namespaces": list(self._namespaces)} if self._namespaces else {"clusterwide": True}
-            self._unopened = {path_of(resource, place) for resource in resources for place in self._namespaces or (None,)}
-            await kopf.operator(
+            self._places = frozenset(path_of(resource, place) for resource in resources for place in self._namespaces or (None,))
+            self._unlisted, self._unopened = set(self._places), set(self._places)
+            tasks = await kopf.spawn_tasks(
                 registry=self._registry(resources), settings=_settings(resources), stop_flag=self._flag, standalone=True, **where
             )
+            await kopf.run_tasks(tasks, ignored=AllTasks())
 
     def again(self) -> None:
         """Ends the watches; `run` begins them anew unless it was told to stop."""
@@ -105,13 +130,22 @@ class Watch:
         )
 
     async def _on_answer(self, _session: aiohttp.ClientSession, _context: Any, params: aiohttp.TraceRequestEndParams) -> None:
-        """A watch begins when all that was there has been listed."""
-        if params.url.query.get("watch") == "true" and params.response.status == 200:
-            self._unopened -= {
-                path for path in self._unopened if params.url.path.endswith(path)
-            }  # a proxy may have put its own before
+        """A watch begins when all that was there has been listed; another list follows one that has lost its thread (410).
+
+        Kopf does not say what went in between. Then all watches begin anew: what is not told of again is gone.
+        """
+        place = next((place for place in self._places if params.url.path.endswith(place)), None)  # a proxy may put its own before
+        if place is None or params.response.status != 200 or "continue" in params.url.query:
+            return
+        if "watch" in params.url.query:
+            self._unopened.discard(place)
             if not self._unopened:
                 self._open()
+        elif place in self._unlisted:
+            self._unlisted.discard(place)
+        else:
+            log.info("the watch of %s has missed something; all begin anew", place)
+            self.again()
 
     async def _on_startup(self, **_: Any) -> None:
         self._begun()
@@ -134,6 +168,7 @@ def _settings(resources: Sequence[Resource]) -> kopf.OperatorSettings:
     settings.peering.standalone = True
     settings.scanning.disabled = True  # needs no right to list namespaces and CRDs
     settings.process.ultimate_exiting_timeout = None  # the process sees to its own end
+    settings.networking.error_backoffs = Patience()
     settings.queueing.idle_timeout = 1.0
     settings.watching.inactivity_timeout = INACTIVITY_S
     settings.watching.chunk_size = PAGE
