@@ -145,4 +145,4 @@ def _watches(place: Stage) -> bool:
 
 def _made(place: Stage, jobs: int) -> None:
     wanted = jobs * crowd.DEPLOYMENTS
-    until(lambda: place.count(DEPLOYMENTS) == wanted, f"there are {wanted} Deployments", seconds=60 + PATIENCE_S * jobs)
+    until(lambda: place.count(DEPLOYMENTS) == wanted, f"there are {wanted} Deployments", seconds=300 + PATIENCE_S * jobs)

@@ -131,7 +131,7 @@ def _given_back(place: Stage, jobs: int) -> None:
     def holds() -> bool:
         return place.count(PODS) == jobs and place.count(CLUSTERS) == 0 and place.count(POLICIES) == 0
 
-    until(holds, "all jobs have ended and are cleared away", seconds=120 + PATIENCE_S * jobs)
+    until(holds, "all jobs have ended and are cleared away", seconds=600 + PATIENCE_S * jobs)
 
 
 def idle(settings: Settings) -> Section:

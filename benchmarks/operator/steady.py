@@ -117,11 +117,11 @@ def percentile(values: Sequence[float], share: float) -> float:
 def _all_there(place: Stage, stack: ExitStack, jobs: int) -> None:
     """Deployments first; what makes pods of them would take their makers' CPU."""
     wanted = jobs * crowd.DEPLOYMENTS
-    until(lambda: place.count(DEPLOYMENTS) == wanted, f"there are {wanted} Deployments", seconds=60 + PATIENCE_S * jobs)
+    until(lambda: place.count(DEPLOYMENTS) == wanted, f"there are {wanted} Deployments", seconds=300 + PATIENCE_S * jobs)
     stack.enter_context(kube_controller_manager(place.server, place.folder, CONTROLLERS))
     stack.enter_context(nodes(place.server, run_s=None))
     pods = jobs * PODS_OF_A_JOB
-    until(lambda: place.count(PODS) == pods, f"there are {pods} pods", seconds=60 + jobs)
+    until(lambda: place.count(PODS) == pods, f"there are {pods} pods", seconds=300 + jobs)
 
 
 def calm(own: Program) -> None:
