@@ -12,8 +12,8 @@ set -eu
 python=/opt/odp/bin/python
 export PYTHONHASHSEED=0 SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-315532800}" PIP_DISABLE_PIP_VERSION_CHECK=1
 
-compile() { # compile PYTHON FOLDER LATER-FOLDER
-    "$1" -m compileall -q --invalidation-mode unchecked-hash -x '/(dist-packages|ensurepip|idlelib|lib2to3|test|turtledemo)/' -s "$2" -p "$3" "$2"
+compile() { # compile PYTHON FOLDER LATER-FOLDER [NOT-THESE]
+    "$1" -m compileall -q --invalidation-mode unchecked-hash -x "/(${4:-test})/" -s "$2" -p "$3" "$2"
 }
 
 install() { # install PYTHON WHAT...
@@ -30,7 +30,7 @@ base() {
     echo "$1:x:$2:$2::/tmp:/usr/sbin/nologin" >>/etc/passwd # libraries ask who runs them
     echo "$1:x:$2:" >>/etc/group
     library=$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')
-    compile python "$library" "$library"
+    compile python "$library" "$library" 'site-packages|dist-packages|ensurepip|idlelib|lib2to3|test|tkinter|turtledemo'
 }
 
 lock() {
