@@ -1,6 +1,7 @@
 """The status as others read it: kstatus, `kubectl wait`, the API conventions; and how often it is written."""
 
 import datetime
+import inspect
 import json
 from typing import Any
 
@@ -8,8 +9,7 @@ import pytest
 
 from odp_dask_operator.core.record import read_job, read_status
 from odp_dask_operator.core.status import to_json
-from odp_dask_operator.spec import ConditionType, JobStatus, PartitionCounts, Reason
-from odp_dask_operator.spec.status import LoadProgress
+from odp_dask_operator.spec import Condition, ConditionStatus, ConditionType, JobStatus, LoadProgress, PartitionCounts, Reason
 from tests.support.fake_cluster import FakeCluster
 from tests.support.fake_controllers import LAST_WORD, everything_runs, loader_ends
 from tests.support.kstatus import kstatus
@@ -200,13 +200,9 @@ def test_a_status_stays_small_whatever_went_wrong() -> None:
 
 
 def test_reasons_are_documented_words_that_fit_their_field() -> None:
-    import inspect
-
-    from odp_dask_operator.spec import status
-
-    source = inspect.getsource(status.Reason)
+    source = inspect.getsource(Reason)
     for reason in Reason:
-        status.Condition(type=ConditionType.READY, status=status.ConditionStatus.TRUE, reason=reason, last_transition_time=START)
+        Condition(type=ConditionType.READY, status=ConditionStatus.TRUE, reason=reason, last_transition_time=START)
         line = source.split(f'"{reason.value}"')[1].splitlines()[1]
         assert line.strip().startswith('"""'), f"{reason} has no docstring"
 

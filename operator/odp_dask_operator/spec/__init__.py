@@ -3,17 +3,14 @@
 from odp_dask_operator.spec.job import AUTO, JobSpec, OdpDaskJob
 from odp_dask_operator.spec.meta import API_VERSION
 from odp_dask_operator.spec.preset import OdpDaskPreset, PresetSpec, Workers
+from odp_dask_operator.spec.state import ConditionStatus, ConditionType, Phase, Reason
 from odp_dask_operator.spec.status import (
     Condition,
-    ConditionStatus,
-    ConditionType,
     JobStatus,
     LoadProgress,
     LoadResult,
     PartitionCounts,
-    Phase,
     PresetSnapshot,
-    Reason,
     WorkerCounts,
 )
 
