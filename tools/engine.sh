@@ -8,11 +8,11 @@ set -eu
 find_engine() {
     for engine in ${ENGINE:-docker podman buildah}; do
         command -v "$engine" >/dev/null 2>&1 || continue
-        [ "$engine" != docker ] || docker info >/dev/null 2>&1 || continue
+        [ "$engine" != docker ] || { docker info && docker buildx version; } >/dev/null 2>&1 || continue
         echo "$engine"
         return
     done
-    echo "no image can be built: install docker (and start it), podman or buildah; or name one by ENGINE=" >&2
+    echo "no image can be built: install docker with buildx (and start it), podman or buildah; or name one by ENGINE=" >&2
     exit 1
 }
 

@@ -126,7 +126,7 @@ def test_without_an_engine_it_says_what_to_install(tmp_path: Path) -> None:
     environment = {**os.environ, "PATH": str(tmp_path), "ENGINE": ""}
     done = subprocess.run(["/bin/sh", ROOT / "tools/images.sh", "odp-loader"], env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "install docker (and start it), podman or buildah" in done.stderr
+    assert "install docker with buildx (and start it), podman or buildah" in done.stderr
 
 
 def test_an_unknown_image_is_refused() -> None:
