@@ -32,7 +32,6 @@ def manifests() -> dict[str, str]:
     """The files by their path from the root. Needs Helm; exits with what it says when the chart cannot be rendered."""
     dask_chart.package(dask_chart.OURS / "charts")
     command = [HELM, "template", "odp-dask-operator", dask_chart.OURS, f"--namespace={NAMESPACE}", "--include-crds"]
-    command += ["--skip-schema-validation"]  # the schema beside it may be about to be written
     command += ["--set=crds.keep=false"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
