@@ -66,7 +66,7 @@ def is_at_rest(process: OperatorProcess, *, jobs: int) -> bool:
     """A resync, after which each job is looked at, changes nothing."""
     passes, before = "odp_dask_reconcile_seconds_count", process.written()
     target = process.metric(passes) + jobs
-    until(lambda: process.metric(passes) >= target, "a resync comes round")
+    until(lambda: process.metric(passes) >= target, "a resync comes round", seconds=120)
     return process.written() == before
 
 

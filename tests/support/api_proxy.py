@@ -94,6 +94,10 @@ def api_proxy(server: ApiServer, folder: Path) -> Iterator[tuple[ApiProxy, Path]
             ready.set()
             await stop.wait()
             await runner.cleanup()
+            left = asyncio.all_tasks() - {asyncio.current_task()}  # streams that nobody ended
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
