@@ -206,6 +206,22 @@ def test_resume_waits_until_nothing_is_left_of_the_last_run() -> None:
     assert cluster.status["runs"] == 2
 
 
+def test_a_worker_group_that_came_too_late_for_its_cluster_is_deleted() -> None:
+    """The Dask operator makes it without an owner and adopts it later, if the cluster is still there."""
+    cluster = FakeCluster(job())
+    everything_runs(cluster)
+    loader_ends(cluster, 2)
+    cluster.settle()
+    group = cluster.only("DaskWorkerGroup")
+    del group["metadata"]["ownerReferences"]
+    cluster.settle()
+    assert "deletionTimestamp" not in group["metadata"], "it may still be adopted"
+    cluster.collect()
+    cluster.wind_down()
+    assert "DaskWorkerGroup" not in cluster.kinds()
+    assert cluster.kinds() == LEFT
+
+
 def test_a_new_job_waits_for_the_loader_of_the_last_one() -> None:
     """A Job that somebody deleted without its pod: two loaders would write at once."""
     cluster = FakeCluster(job())

@@ -6,7 +6,7 @@ from odp_dask_operator.core.deadlines import deadlines, deleted_at, kept_until
 from odp_dask_operator.core.decision import AT_ONCE, SELDOM, SOON, Application, Begin, Decision, Removal, Verdict
 from odp_dask_operator.core.desired import wanted
 from odp_dask_operator.core.ending import ending
-from odp_dask_operator.core.names import JOB_RESOURCE, Child
+from odp_dask_operator.core.names import JOB_RESOURCE, WORKER_GROUP_RESOURCE, Child
 from odp_dask_operator.core.observed import Observed, Refusal, Whose
 from odp_dask_operator.core.plan import Plan
 from odp_dask_operator.core.preset import Problem, choose
@@ -108,6 +108,7 @@ def _go_on(job: JobRecord, plan: Plan, observed: Observed, *, now: datetime.date
         verdict=verdict,
         create=_missing(plan, observed),
         apply=_outdated(plan, observed),
+        delete=_orphans(observed),
         requeue_after=min([look_again(plan, observed, now=now), *(deadline.at - now for deadline in coming)]),
     )
 
@@ -186,7 +187,7 @@ def _teardown(job: JobRecord, observed: Observed, *, with_job: bool) -> tuple[tu
     A Job that has ended stays, with its pods and their logs, until the job itself is deleted; so does the ConfigMap.
     """
     first = (*((Child.JOB,) if with_job else ()), Child.INGRESS, Child.SERVICE, Child.CLUSTER)
-    delete = _removals(job, observed, first)
+    delete = (*_removals(job, observed, first), *_orphans(observed))
     left = any(observed.child(child).ours for child in (*first, Child.AUTOSCALER)) or bool(observed.cluster.remnants)
     if not left:
         # The Secret cannot be seen. The policy is there as long as the Secret is, so it says when that is still to be deleted.
@@ -204,3 +205,7 @@ def _removals(job: JobRecord, observed: Observed, children: tuple[Child, ...]) -
         for child in children
         if observed.child(child).alive
     )
+
+
+def _orphans(observed: Observed) -> tuple[Removal, ...]:
+    return tuple(Removal(WORKER_GROUP_RESOURCE, orphan.name, orphan.uid) for orphan in observed.cluster.orphans)

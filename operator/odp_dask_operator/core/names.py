@@ -94,7 +94,8 @@ class Child(Enum):
 
 JOB_RESOURCE = Resource(API_VERSION, "OdpDaskJob", "odpdaskjobs")
 PRESET_RESOURCE = Resource(API_VERSION, "OdpDaskPreset", "odpdaskpresets")
-OWNED_BY_DASK = ("Deployment", "Service", "DaskWorkerGroup", "DaskAutoscaler")
+WORKER_GROUP_RESOURCE = Resource(Child.CLUSTER.resource.api_version, "DaskWorkerGroup", "daskworkergroups")
+OWNED_BY_DASK = ("Deployment", "Service", WORKER_GROUP_RESOURCE.kind, "DaskAutoscaler")
 """Kinds of a cluster's objects that must be gone before a cluster of the same name is made."""
 
 

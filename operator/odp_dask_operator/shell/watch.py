@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import kopf
 
-from odp_dask_operator.core.names import JOB_LABEL, JOB_RESOURCE, PRESET_RESOURCE, Child, Resource
+from odp_dask_operator.core.names import JOB_LABEL, JOB_RESOURCE, PRESET_RESOURCE, WORKER_GROUP_RESOURCE, Child, Resource
 from odp_dask_operator.shell.api import path_of
 from odp_dask_operator.shell.stateless import NoDiffs, NoProgress
 from odp_dask_operator.shell.world import shed
@@ -27,7 +27,7 @@ ALWAYS = (JOB_RESOURCE, PRESET_RESOURCE, *JOB_CHILDREN)
 DASK_CHILDREN = (
     Child.CLUSTER.resource,
     Child.AUTOSCALER.resource,
-    Resource(DASK_VERSION, "DaskWorkerGroup", "daskworkergroups"),
+    WORKER_GROUP_RESOURCE,
 )
 PAGE = 500
 OWN_FINALIZER = f"{JOB_RESOURCE.api_version.partition('/')[0]}/never-set"

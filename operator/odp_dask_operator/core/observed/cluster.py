@@ -9,11 +9,12 @@ from odp_dask_operator.core.names import (
     DASK_SCHEDULER,
     DASK_WORKER,
     OWNED_BY_DASK,
+    WORKER_GROUP_RESOURCE,
     Child,
     Names,
 )
 from odp_dask_operator.core.observed.pod import Raw, labels_of, pod_trouble, read_pod
-from odp_dask_operator.core.observed.record import ClusterSeen, PodSeen, Seen, Silent, Trouble
+from odp_dask_operator.core.observed.record import ClusterSeen, Orphan, PodSeen, Seen, Silent, Trouble
 from odp_dask_operator.core.observed.trouble import admission_trouble
 
 
@@ -25,10 +26,12 @@ def read_cluster(names: Names, children: Mapping[Child, Seen], own: Sequence[Raw
     remnants = [f"{raw['kind']} {raw['metadata']['name']}" for raw in going]
     if autoscaler is not None and not autoscaler.ours:
         remnants.append(f"{Child.AUTOSCALER.resource.kind} {names.of(Child.AUTOSCALER, run=0)}")
+    orphans = _orphans(made) if cluster is None else ()
     schedulers, workers = (_deployments(made, role) for role in (DASK_SCHEDULER, DASK_WORKER))
     return ClusterSeen(
         objects=len(made),
         remnants=tuple(sorted(remnants)),
+        orphans=orphans,
         scheduler_ready=any(map(_ready, schedulers)),
         workers=len(workers),
         workers_ready=sum(map(_ready, workers)),
@@ -41,6 +44,15 @@ def silent_in_cluster(own: Sequence[Raw]) -> tuple[Silent, ...]:
     found = ((pod for pod in _pods(own, role) if pod.silent) for role in (DASK_SCHEDULER, DASK_WORKER))
     firsts = (min(pods, key=lambda pod: (pod.created, pod.uid), default=None) for pods in found)
     return tuple(Silent(pod.uid, pod.created) for pod in firsts if pod)
+
+
+def _orphans(made: Iterable[Raw]) -> tuple[Orphan, ...]:
+    groups = (raw["metadata"] for raw in made if raw["kind"] == WORKER_GROUP_RESOURCE.kind)
+    return tuple(
+        Orphan(meta["name"], meta["uid"])
+        for meta in groups
+        if not meta.get("ownerReferences") and not meta.get("deletionTimestamp")
+    )
 
 
 def _deployments(made: Iterable[Raw], role: str) -> list[Raw]:

@@ -123,6 +123,14 @@ class LoaderSeen:
         return self.pod is not None and self.pod.over
 
 
+@dataclass(frozen=True)
+class Orphan:
+    """A worker group whose cluster was gone before the Dask operator made it the owner: no garbage collector will ever take it."""
+
+    name: str
+    uid: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class ClusterSeen:
     """What the Dask operator has made of the DaskCluster."""
@@ -131,6 +139,8 @@ class ClusterSeen:
     """How many there are; none means that it has not begun."""
     remnants: tuple[str, ...] = ()
     """What is left of an earlier cluster of the same name, or of one that is going."""
+    orphans: tuple[Orphan, ...] = ()
+    """Those of the remnants that nobody else will delete."""
     scheduler_ready: bool = False
     workers: int = 0
     """Workers that were made."""
