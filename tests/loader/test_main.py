@@ -205,6 +205,22 @@ def test_a_script_runs_unchanged_and_its_status_is_the_jobs(loader: Loader, tmp_
     assert process.returncode == 7
 
 
+def test_a_script_begins_when_the_scheduler_answers(loader: Loader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "100ms")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "program.py").write_text("from dask.distributed import Client\nClient(timeout='100s').submit(sum, [3]).result()\n")
+    host, _, _ = loader.address.removeprefix("tcp://").rpartition(":")
+    with socket.create_server((host, 0)) as reserved:
+        port = reserved.getsockname()[1]
+    loader.address = f"tcp://{host}:{port}"
+    with loader.start({"script": {"module": "program"}}) as process:
+        assert process.stderr is not None
+        assert "waits for the Dask scheduler" in process.stderr.readline()
+        with distributed.LocalCluster(n_workers=1, processes=False, host=host, scheduler_port=port, dashboard_address=":0"):
+            process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0
+
+
 def test_last_words_fit_into_a_termination_message():
     long = "x" * 100_000
     assert len(termination_message(error=InvalidLoad(long))) <= 4096

@@ -4,7 +4,8 @@
 
 `job.json` holds `{"load": ...}` or `{"script": ...}` as the job's spec has them. The scheduler is found by
 DASK_SCHEDULER_ADDRESS and Dask's other settings, the ODP key by ODP_API_KEY. From the beginning of a load its progress is at
-http://:8080/progress and /metrics; it is planned first, and only then looks for the scheduler, which may not be there yet.
+http://:8080/progress and /metrics; it is planned first, and only then looks for the scheduler, which may not be there yet. A
+script begins when the scheduler answers.
 The last word goes to the termination log (at most 4 KiB of JSON), and the exit status is the documented one: 0 done, 2 invalid,
 3 credentials, 4 verification, 5 output exists, 6 the job's own code, else retryable.
 """
@@ -20,6 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import dask
 import distributed
 from pydantic import ValidationError
 
@@ -81,6 +83,8 @@ def carry_out(work: Load | Script, *, port: int, config_maps: Path) -> tuple[int
     """Do the work; returns the exit status. Raises LoadError when a load fails."""
     if isinstance(work, Script):
         folders = {folder.name: folder for folder in config_maps.iterdir()} if config_maps.is_dir() else {}
+        if dask.config.get("scheduler-address", None):  # its own `Client()` would wait for half a minute only
+            _client().close()
         return run_script(work, scheduler_address=None, config_maps=folders), None
     with ExitStack() as stack:
         server = stack.enter_context(ProgressServer(port, "0.0.0.0"))  # noqa: S104 # a pod; NetworkPolicy says who reaches it
@@ -88,13 +92,19 @@ def carry_out(work: Load | Script, *, port: int, config_maps: Path) -> tuple[int
         return 0, run_load(work, lambda: stack.enter_context(_connected()), observer=_Narrator(server), report=True)
 
 
-def _connected() -> distributed.Client:
-    """A client of a cluster that has a worker. Raises Transient."""
-    _log.info("waits for the Dask scheduler and a worker")
+def _client() -> distributed.Client:
+    """A client of the scheduler, once that answers. Raises Transient."""
+    _log.info("waits for the Dask scheduler")
     try:
-        client = distributed.Client(timeout=_CONNECT_S)
+        return distributed.Client(timeout=_CONNECT_S)
     except (OSError, TimeoutError) as error:
         raise Transient(f"the Dask scheduler does not answer: {error}") from None
+
+
+def _connected() -> distributed.Client:
+    """A client of a cluster that has a worker. Raises Transient."""
+    client = _client()
+    _log.info("waits for a worker")
     try:
         client.wait_for_workers(1, timeout=_CONNECT_S)
     except TimeoutError:
