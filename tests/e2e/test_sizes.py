@@ -32,15 +32,13 @@ def test_a_preset_is_what_dask_reports(place: Workspace, name: str) -> None:
     spec = BUILT_IN[name].spec
     place.odp.settings(bytes_per_s=5_000)
     job = place.submit("load", scale=name)
-    workers = eventually(
-        lambda: found if len(found := job.dask_workers()) == spec.workers.replicas else None,
-        f"{spec.workers.replicas} workers have joined",
-        every=2,
-    )
+    count = spec.workers.replicas
+    eventually(lambda: job.status.get("workers") == {"desired": count, "ready": count}, f"{count} workers are ready")
+    workers = job.dask_workers()
+    assert len(workers) == count
     assert {worker["nthreads"] for worker in workers} == {spec.worker.threads}
     assert {worker["memory_limit"] for worker in workers} == {parse_memory(spec.worker.memory)}
     assert job.status["preset"]["namespace"] == place.namespace
-    eventually(lambda: job.status["workers"] == {"desired": len(workers), "ready": len(workers)}, "the status says so, too")
 
 
 def test_the_number_of_workers_follows_the_work(place: Workspace) -> None:
