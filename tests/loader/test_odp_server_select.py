@@ -5,6 +5,7 @@ import dataclasses
 import datetime
 import itertools
 import json
+import math
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -257,7 +258,11 @@ def test_summaries_of_parts_are_the_summary_of_the_whole(values: list[list[float
     def of(column: list[float | None]) -> ColumnSummary:
         return ColumnSummary.of(pa.array(column, pa.float64()))
 
-    assert ColumnSummary.total(map(of, values)) == of([value for part in values for value in part])
+    together = [value for part in values for value in part]
+    whole = of(together)
+    assert ColumnSummary.total(map(of, values)) == dataclasses.replace(whole, ascending=False)
+    ordered = all(value is not None and not math.isnan(value) for value in together) and together == sorted(together)
+    assert whole.ascending == (ordered and bool(together))
 
 
 FILTERS = ["x < 1.5", "x >= 1", "x == 1", "x != 1", "x is null", "x is not null", "not (x < 1.5 or x >= 1.5)", "x > 0 or x is null"]
