@@ -1,4 +1,4 @@
-"""Small Go programs of tools/, built when a test needs them."""
+"""Go programs of .cache/bin, built when a test needs them."""
 
 import fcntl
 import json
@@ -15,20 +15,29 @@ ROOT = Path(__file__).parents[2]
 
 def go_tool(name: str, *, package: str = ".") -> Path:
     """The program of tools/`name`, built anew when its sources are newer; skips the test where it cannot be built."""
-    module, binary = ROOT / "tools" / name, ROOT / ".cache/bin" / name
-    newest = max(file.stat().st_mtime for file in module.iterdir())
-    if binary.exists() and binary.stat().st_mtime >= newest:
+    newest = max(file.stat().st_mtime for file in (ROOT / "tools" / name).iterdir())
+    return built(name, ["go", "build", "-C", f"tools/{name}", "-o", "../../.cache/bin/", package], not_before=newest)
+
+
+def built(name: str, command: Sequence[str], *, not_before: float = 0.0) -> Path:
+    """A program of .cache/bin, made by `command` where it is missing or older than that time; skips the test where it cannot be."""
+    binary = ROOT / ".cache/bin" / name
+
+    def there() -> bool:
+        return binary.exists() and binary.stat().st_mtime >= not_before
+
+    if there():
         return binary
-    command = ["go", "build", "-C", f"tools/{name}", "-o", "../../.cache/bin/", package]
     if shutil.which("go") is None:
-        pytest.skip(f"{name} is not built: install Go 1.26, then run `make tools`")
+        pytest.skip(f"{name} is not built: install Go, then run `{' '.join(command)}`")
     binary.parent.mkdir(parents=True, exist_ok=True)
     with (binary.parent / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"{name} cannot be built with `{' '.join(command)}`: {done.stderr[-300:]}")
-    binary.touch()
+        if not there():  # else another test run has built it meanwhile
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+            if done.returncode:
+                pytest.skip(f"{name} cannot be built with `{' '.join(command)}`: {done.stderr[-300:]}")
+            binary.touch()
     return binary
 
 

@@ -1,6 +1,5 @@
 """The chart under test, and the programs that render and judge it, built once from their pinned Go modules."""
 
-import fcntl
 import functools
 import shutil
 import subprocess
@@ -8,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from tests.support.apiserver import ApiServer
+from tests.support.go_tools import built
 from tools.dask_chart import OURS, package
 
-ROOT = Path(__file__).parents[2]
 RELEASE, SYSTEM = "odp-dask-operator", "odp-dask-system"
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
 Thing = dict[str, Any]
@@ -22,20 +20,7 @@ Thing = dict[str, Any]
 
 def program(name: str) -> Path:
     """A program of .cache/bin, built when Go is there; skips the test otherwise."""
-    binary = ROOT / ".cache/bin" / name
-    if binary.exists():
-        return binary
-    build = ["make", f".cache/bin/{name}"]
-    if shutil.which("go") is None:
-        pytest.skip(f"{name} is not built: install Go, then run `{' '.join(build)}`")
-    binary.parent.mkdir(parents=True, exist_ok=True)
-    with (binary.parent / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not binary.exists():
-            done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True)
-            if done.returncode:
-                pytest.skip(f"{name} cannot be built with `{' '.join(build)}`: {done.stderr[-300:]}")
-    return binary
+    return built(name, ["make", f".cache/bin/{name}"])
 
 
 @dataclass(frozen=True)

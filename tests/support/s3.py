@@ -1,13 +1,11 @@
 """A real S3 server in its own process (versitygw), with users, roles, and temporary credentials that really end."""
 
-import fcntl
 import http.client
 import http.server
 import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
@@ -21,12 +19,11 @@ from typing import Any
 
 import botocore.session
 import pyarrow.fs as pafs
-import pytest
 
 from odp_loader.spec import Storage
+from tests.support.go_tools import built
 from tests.support.processes import free_port, listens, running
 
-ROOT = Path(__file__).parents[2]
 BUILD = ("go", "build", "-C", "tools/versitygw", "-o", "../../.cache/bin/", "github.com/versity/versitygw/cmd/versitygw")
 _ALLOW_ALL = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]})
 _ROLE = "loader"
@@ -35,19 +32,7 @@ _SESSION_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKE
 
 def versitygw() -> Path:
     """The server's program, built once (about a minute) when Go is there; skips the test otherwise."""
-    binary = ROOT / ".cache/bin/versitygw"
-    if binary.exists():
-        return binary
-    if shutil.which("go") is None:
-        pytest.skip(f"versitygw, the S3 server, is not built: install Go, then run `{' '.join(BUILD)}`")
-    binary.parent.mkdir(parents=True, exist_ok=True)
-    with (binary.parent / "versitygw.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not binary.exists():
-            done = subprocess.run(BUILD, cwd=ROOT, capture_output=True, text=True)
-            if done.returncode:
-                pytest.skip(f"versitygw, the S3 server, cannot be built with `{' '.join(BUILD)}`: {done.stderr[-300:]}")
-    return binary
+    return built("versitygw", BUILD)
 
 
 @dataclass(frozen=True)
