@@ -3,6 +3,7 @@
 import os
 
 import aiohttp
+import yaml
 from kubernetes.aio import client, config
 
 from odp_dask_operator.core.names import FIELD_MANAGER
@@ -40,11 +41,21 @@ class Connection:
         await self._client.close()
 
 
+class NoApiServer(Exception):
+    """Nothing says where the API server is, or as whom to speak to it."""
+
+
 async def connect() -> Connection:
-    """Inside a cluster as its service account, elsewhere by the kubeconfig. Raises ConfigException when there is neither."""
+    """Inside a cluster as its service account, elsewhere by the kubeconfig. Raises NoApiServer when there is neither."""
     configuration = client.Configuration()
-    if "KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ:
-        config.load_incluster_config(client_configuration=configuration)
-    else:
-        await config.load_kube_config(client_configuration=configuration)
+    try:
+        if "KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ:
+            config.load_incluster_config(client_configuration=configuration)
+        else:
+            await config.load_kube_config(client_configuration=configuration)
+    except (config.ConfigException, OSError, TypeError, ValueError, yaml.YAMLError) as error:
+        # A file of another shape is not quoted: it may hold a token.
+        cause = str(error).rstrip(".") if isinstance(error, config.ConfigException) else "the kubeconfig cannot be understood"
+        cure = "in a pod mount a service account's token, elsewhere name in KUBECONFIG a file with a current context"
+        raise NoApiServer(f"no API server is known ({cause}); {cure}") from None
     return Connection(configuration)
