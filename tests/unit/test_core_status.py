@@ -11,7 +11,7 @@ from odp_dask_operator.core.record import read_job, read_status
 from odp_dask_operator.core.status import to_json
 from odp_dask_operator.spec import Condition, ConditionStatus, ConditionType, JobStatus, LoadProgress, PartitionCounts, Reason
 from tests.support.fake_cluster import FakeCluster
-from tests.support.fake_controllers import LAST_WORD, everything_runs, loader_ends
+from tests.support.fake_controllers import LAST_WORD, everything_runs, job_makes_pod, loader_ends, loader_runs
 from tests.support.kstatus import kstatus
 from tests.support.operator_jobs import START, job
 
@@ -118,6 +118,22 @@ def test_progress_is_written_every_five_seconds_at_most_and_only_when_it_says_so
     cluster.tick(100)
     cluster.step()
     assert len(cluster.writes) == count + 1, "nothing new to say"
+
+
+def test_progress_is_written_no_more_often_while_the_cluster_is_not_ready() -> None:
+    cluster = FakeCluster(job())
+    cluster.settle()
+    job_makes_pod(cluster)
+    loader_runs(cluster)
+    cluster.progress = progress(1)
+    cluster.settle()
+    assert (cluster.said[0], cluster.status["progress"]["rows"]) == ("Starting", 1)
+    count = len(cluster.writes)
+    for rows in range(2, 7):
+        cluster.progress = progress(rows)
+        cluster.tick(1)
+        cluster.step()
+    assert (len(cluster.writes), cluster.status["progress"]["rows"]) == (count + 1, 6)
 
 
 def test_what_somebody_waits_for_is_written_at_once() -> None:

@@ -28,7 +28,7 @@ from odp_dask_operator.spec.meta import format_time
 
 Moment = datetime.datetime
 WRITE_INTERVAL = datetime.timedelta(seconds=5)
-"""While a load runs and nothing but its numbers change, its status is written no more often."""
+"""While a loader runs, be its cluster ready or not, and nothing but numbers change, the status is written no more often."""
 _LONGEST = 2000
 """Of a message, in characters; a status is kept small however much went wrong."""
 _UNDER_WAY = (Phase.PENDING, Phase.STARTING, Phase.RUNNING)
@@ -195,7 +195,7 @@ def _not_worth_a_write(before: JobStatus, after: JobStatus, *, now: Moment) -> b
         return True
     written = before.progress.updated_at if before.progress else None
     recent = written is not None and abs(now - written) < WRITE_INTERVAL
-    return recent and after.phase is Phase.RUNNING and _outline(before) == _outline(after)
+    return recent and _outline(before) == _outline(after)
 
 
 def _but_for_the_clock(status: JobStatus) -> JobStatus:
