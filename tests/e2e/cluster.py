@@ -13,6 +13,8 @@ from kubernetes import config
 from kubernetes.dynamic import DynamicClient
 from kubernetes.dynamic.exceptions import NotFoundError, ResourceNotFoundError
 
+from tests.e2e.eventually import eventually
+
 Raw = dict[str, Any]
 API_VERSIONS = {
     "OdpDaskJob": "odpdask.dev/v1alpha1",
@@ -111,19 +113,28 @@ class Cluster:
 
     @contextmanager
     def forward(self, target: str, port: int, namespace: str) -> Iterator[str]:
-        """The address on this machine at which a port of a pod or Service is reached."""
+        """The address on this machine at which a port of a pod or Service is reached, as soon as there is a pod that runs."""
         command = [self.kubectl_path, "port-forward", "-n", namespace, target, f":{port}"]
-        with subprocess.Popen(
-            command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
-        ) as process:
+        process, address = eventually(lambda: self._listening(command), f"`{' '.join(command)}` listens", seconds=60)
+        with process:
             try:
-                assert process.stdout is not None
-                line = process.stdout.readline()
-                found = re.search(r"127\.0\.0\.1:(\d+)", line)
-                assert found, f"{' '.join(command)}: {line or (process.stderr and process.stderr.read())}"
-                yield f"127.0.0.1:{found[1]}"
+                yield address
             finally:
                 process.kill()
+
+    def _listening(self, command: Sequence[str]) -> tuple[subprocess.Popen[str], str] | None:
+        """The command when it has told where it listens; None when it has ended instead."""
+        process = subprocess.Popen(
+            command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True
+        )
+        assert process.stdout is not None
+        found = re.search(r"127\.0\.0\.1:(\d+)", process.stdout.readline())
+        if found:
+            return process, f"127.0.0.1:{found[1]}"
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        return None
 
     def run_in(self, pod: str, namespace: str, command: Sequence[str], *, stdin: str | None = None) -> str:
         """What a command prints that is run in a pod."""
