@@ -50,6 +50,7 @@ tools: .cache/bin/helm .cache/bin/kube-score .cache/bin/kubeconform  ## build wh
 	go build -C tools/versitygw -o ../../.cache/bin/ github.com/versity/versitygw/cmd/versitygw
 	go build -C tools/lua-health -o ../../.cache/bin/ .
 	go build -C tools/kstatus -o ../../.cache/bin/ .
+	go build -C tools/monitoring-types -o ../../.cache/bin/ .
 	go build -C tools/kustomize -o ../../.cache/bin/ sigs.k8s.io/kustomize/kustomize/v5
 
 # Helm asks its build for its own version and for the Kubernetes that `helm template` stands for.

@@ -13,6 +13,7 @@ from odp_dask_operator.presets import BUILT_IN
 from tests.support.apiserver import ROOT, api_server, until
 from tests.support.by_hand import ByHand
 from tests.support.chart_variants import VARIANTS
+from tests.support.go_tools import ask, go_tool
 from tests.support.helm import RELEASE, Chart, only
 from tests.support.jobs import load_job
 from tests.support.operator_process import operator
@@ -65,6 +66,15 @@ def test_the_service_monitor_finds_the_metrics_of_the_operator(chart: Chart) -> 
     (container,) = pod["spec"]["containers"]
     (number,) = (each["containerPort"] for each in container["ports"] if each["name"] == port["targetPort"])
     assert f"--metrics-port={number}" in container["args"]
+
+
+def test_the_prometheus_operators_own_types_take_the_monitor_and_the_rules(chart: Chart) -> None:
+    things = chart.objects(*VARIANTS["monitored"])
+    monitor, rules = only(things, "ServiceMonitor", RELEASE), only(things, "PrometheusRule", RELEASE)
+    wrong = {**monitor, "spec": {**monitor["spec"], "endpoint": []}}
+    *fine, refused = ask(go_tool("monitoring-types"), [monitor, rules, wrong])
+    assert fine == [{"error": ""}] * 2
+    assert "unknown field" in refused["error"]
 
 
 def test_the_chart_carries_the_dashboard(chart: Chart) -> None:
