@@ -29,7 +29,7 @@ from tests.e2e.cluster import Cluster, Raw
 from tests.e2e.eventually import eventually
 from tests.e2e.servers import NAMESPACE as SERVERS
 from tests.e2e.servers import servers
-from tests.e2e.workspace import Workspace, workspace
+from tests.e2e.workspace import Workspace, removed, workspace
 
 _TLS = ("DASK_DISTRIBUTED__COMM__", "DASK_SCHEDULER_ADDRESS")
 _TLS_VOLUME = "odp-tls"
@@ -55,6 +55,7 @@ def main() -> int:
                 finally:
                     place.clear()
                     place.remove()
+                    removed(cluster)
 
 
 def _compare(place: Workspace, pairs: int) -> int:

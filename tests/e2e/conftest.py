@@ -19,7 +19,7 @@ from tests.e2e.cluster import Cluster
 from tests.e2e.control import VARIABLE, nodes
 from tests.e2e.servers import NAMESPACE as SERVERS
 from tests.e2e.servers import S3, OdpServer, servers
-from tests.e2e.workspace import Workspace, keep_evidence, workspace
+from tests.e2e.workspace import Workspace, keep_evidence, removed, workspace
 
 HERE = Path(__file__).parent
 HOW = "`make e2e` runs it on kind, `E2E_LOAD_IMAGE=... make e2e ARGS=--existing-cluster` on the cluster of KUBECONFIG"
@@ -104,9 +104,21 @@ def running_servers(cluster: Cluster, evidence: Path) -> Iterator[tuple[OdpServe
         yield made
 
 
+@pytest.fixture(scope="session")
+def _none_left(cluster: Cluster, release: bundle.Release) -> Iterator[None]:
+    """As long as there are operators to let go of their objects, the namespaces of all tests can go."""
+    yield
+    removed(cluster)
+
+
 @pytest.fixture
 def place(
-    request: pytest.FixtureRequest, cluster: Cluster, release: bundle.Release, running_servers: tuple[OdpServer, S3], evidence: Path
+    request: pytest.FixtureRequest,
+    cluster: Cluster,
+    release: bundle.Release,
+    running_servers: tuple[OdpServer, S3],
+    evidence: Path,
+    _none_left: None,
 ) -> Iterator[Workspace]:
     """A namespace of the test's own. Whatever is left of its jobs after they are deleted is a failure."""
     odp, s3 = running_servers

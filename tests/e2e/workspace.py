@@ -34,6 +34,7 @@ OF_JOBS = (
 """Kinds that are made for a job."""
 KEPT = {"Job", "Pod", "ConfigMap"}
 """Of a job that has ended, until it is deleted: its log and what was asked for."""
+_LABELS = {"odp-e2e": "workspace"}
 
 
 @dataclass(frozen=True)
@@ -100,20 +101,25 @@ class Workspace:
         eventually(lambda: not self.left(), f"nothing is left of the jobs in {self.namespace}")
 
     def remove(self) -> None:
-        """Deletes the namespace and waits until it is gone."""
+        """Deletes the namespace; `removed` waits."""
         self.cluster.delete("Namespace", self.namespace)
-        eventually(lambda: self.cluster.get("Namespace", self.namespace) is None, f"{self.namespace} is gone")
 
 
 @contextmanager
 def workspace(cluster: Cluster, name: str, *, odp: OdpServer, s3: S3) -> Iterator[Workspace]:
     """A new namespace with the Secrets that jobs name; whoever asks for it clears and removes it."""
     namespace = f"e2e-{name[:40].strip('-')}-{uuid.uuid4().hex[:5]}"
-    cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": RESTRICTED}})
+    cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": RESTRICTED | _LABELS}})
     for secret, keys in ((KEY_SECRET, {"ODP_API_KEY": odp.key}), (S3_SECRET, s3.keys)):
         raw = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret}, "stringData": keys}
         cluster.create(raw, namespace)
     yield Workspace(cluster, namespace, odp, s3)
+
+
+def removed(cluster: Cluster) -> None:
+    """Waits until no such namespace is there. It takes seconds, during which the next test can run."""
+    (label,) = (f"{key}={value}" for key, value in _LABELS.items())
+    eventually(lambda: not cluster.all("Namespace", labels=label), "the namespaces of all tests are gone")
 
 
 def keep_evidence(cluster: Cluster, namespaces: list[str], folder: Path) -> None:
