@@ -6,7 +6,7 @@ import datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odp_dask_operator.shell.line import BEGUN_IN_A_ROW, Key, Lane, Line
+from odp_dask_operator.shell.line import BEGUN_IN_A_ROW, GATHER_S, Key, Lane, Line
 from odp_dask_operator.shell.queue import Queue
 from odp_dask_operator.shell.workers import LONGEST_PAUSE_S, pause_after
 
@@ -57,10 +57,32 @@ def test_a_job_that_goes_on_at_once_is_not_put_behind_the_others() -> None:
     assert drain(line) == [C, A, B]
 
 
-def test_a_later_look_comes_when_it_is_due_and_the_last_word_about_it_counts() -> None:
+def test_news_of_a_job_that_has_begun_are_gathered_and_those_of_a_new_one_are_not() -> None:
+    line = Line()
+    line.hear(A, Lane.BEGUN, now=10)
+    line.hear(B, Lane.NEW, now=10)
+    line.hear(A, Lane.BEGUN, now=10 + GATHER_S / 2)
+    assert drain(line, now=10) == [B]
+    assert line.next_moment() == 10 + GATHER_S
+    assert drain(line, now=10 + GATHER_S) == [A]
+
+
+def test_news_that_come_during_a_look_are_not_forgotten_for_a_later_one() -> None:
+    line = Line()
+    line.add(A, Lane.BEGUN)
+    assert line.take(now=0) == A
+    line.hear(A, Lane.BEGUN, now=0)
+    line.add_at(A, Lane.BEGUN, 30)
+    line.done(A)
+    assert drain(line, now=GATHER_S) == [A]
+    assert drain(line, now=100) == []
+
+
+def test_a_later_look_comes_when_it_is_due_and_the_soonest_counts() -> None:
     line = Line()
     line.add_at(A, Lane.NEW, 10)
     line.add_at(A, Lane.NEW, 5)
+    line.add_at(A, Lane.NEW, 6)
     line.add_at(B, Lane.NEW, 7)
     assert line.next_moment() == 5
     assert drain(line, now=4) == []
@@ -105,6 +127,7 @@ def test_a_job_that_is_gone_is_forgotten() -> None:
 KEYS = st.sampled_from([A, B, C])
 ACTS = st.one_of(
     st.tuples(st.just("add"), KEYS, st.sampled_from(list(Lane)), st.booleans()),
+    st.tuples(st.just("hear"), KEYS, st.sampled_from(list(Lane))),
     st.tuples(st.just("later"), KEYS, st.sampled_from(list(Lane)), st.integers(0, 20)),
     st.tuples(st.just("rest"), KEYS, st.sampled_from(list(Lane)), st.integers(0, 20)),
     st.just(("take",)),
@@ -119,6 +142,9 @@ def test_nothing_is_lost_and_nothing_is_taken_twice(acts: list[tuple]) -> None: 
         match act:
             case ("add", key, lane, first):
                 line.add(key, lane, first=first)
+                owed.add(key)
+            case ("hear", key, lane):
+                line.hear(key, lane, now=now)
                 owed.add(key)
             case ("later", key, lane, after):
                 line.add_at(key, lane, now + after)

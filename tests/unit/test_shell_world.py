@@ -40,12 +40,32 @@ def test_the_newest_version_is_kept_whatever_comes_last() -> None:
 
 
 @pytest.mark.parametrize("kind", ["OdpDaskJob", "OdpDaskPreset", "Service"])
-def test_what_is_no_newer_is_known(kind: str) -> None:
+def test_news_are_what_is_newer_and_says_something_else(kind: str) -> None:
     world = World()
-    assert not world.knows(thing(kind, version=10))
-    world.put(thing(kind, version=10))
-    assert [world.knows(thing(kind, version=version)) for version in (9, 10, 11)] == [True, True, False]
-    assert not world.knows(thing(kind, uid="another", version=10))
+
+    def news(version: int, ports: int, uid: str = "u") -> bool:
+        return world.put(thing(kind, uid=uid, version=version, spec={"ports": ports}))
+
+    assert news(10, 1)
+    assert [news(9, 2), news(10, 2), news(11, 1), news(12, 2)] == [False, False, False, True]
+    assert news(13, 2, uid="another")
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "news"),
+    [
+        ("DaskCluster", {"status": {"phase": "Pending"}}, False),
+        ("DaskWorkerGroup", {"spec": {"worker": 3}}, False),
+        ("Pod", {"spec": {"nodeName": "a"}}, False),
+        ("Pod", {"status": {"phase": "Running"}}, True),
+        ("Job", {"spec": {"backoffLimit": 1}}, True),
+        ("Deployment", {"status": {"readyReplicas": 1}}, True),
+    ],
+)
+def test_what_no_decision_is_made_from_is_no_news(kind: str, change: dict[str, Any], news: bool) -> None:
+    world = World()
+    world.put(thing(kind, version=1))
+    assert world.put(thing(kind, version=2, **change)) is news
 
 
 def test_a_job_that_was_made_again_is_another_job() -> None:
@@ -60,10 +80,10 @@ def test_a_job_that_was_made_again_is_another_job() -> None:
 
 def test_children_are_found_by_the_label_of_their_job_and_kept_small() -> None:
     world = World()
-    assert world.put(thing("Pod", "p", spec={"containers": []}, status={"phase": "Running"})) == JOB
+    world.put(thing("Pod", "p", spec={"containers": []}, status={"phase": "Running"}))
     (pod,) = world.children(JOB, now=0)
     assert (pod.keys(), "managedFields" in pod["metadata"]) == ({"apiVersion", "kind", "metadata", "status"}, False)
-    assert world.remove(thing("Pod", "p")) == JOB
+    world.remove(thing("Pod", "p"))
     assert world.children(JOB, now=0) == ()
 
 

@@ -17,7 +17,7 @@ from odp_dask_operator.shell.api import Api
 from odp_dask_operator.shell.certificates import new_certificate
 from odp_dask_operator.shell.errors import AlreadyExists, ApiError, Conflict, NotFound, Refused
 from odp_dask_operator.shell.line import Key
-from odp_dask_operator.shell.world import World
+from odp_dask_operator.shell.world import World, job_of
 from odp_dask_operator.spec.meta import format_time
 
 _UNSEEN = (Child.CONFIG_MAP, Child.SECRET)
@@ -92,7 +92,8 @@ class Actions:
             there = {**_kind(child), **await self._api.get(child.resource, namespace=names.namespace, name=name)}
         except NotFound:
             return
-        if self._world.put(there) != Key(names.namespace, names.job):
+        self._world.put(there)
+        if job_of(there) != Key(names.namespace, names.job):
             tally.obstacles.append(there)
 
     async def _apply(self, step: Step, child: Child, uid: str) -> None:

@@ -7,6 +7,8 @@ from enum import Enum
 
 BEGUN_IN_A_ROW = 4
 """After so many turns of jobs that have begun, a new one has its turn."""
+GATHER_S = 0.5
+"""News of a job that has begun come in swarms, when its cluster starts or goes; so long they are gathered for one look."""
 
 
 @dataclass(frozen=True, order=True)
@@ -53,15 +55,24 @@ class Line:
         if first:
             self._ready[lane].move_to_end(key, last=False)
 
+    def hear(self, key: Key, lane: Lane, *, now: float) -> None:
+        """There is news of it. A new job is looked at before all else is known of it, one that has begun when news are gathered."""
+        if lane is Lane.NEW:
+            self.add(key, lane)
+        elif key not in self._resting and not any(key in queue for queue in self._ready.values()):
+            self.add_at(key, lane, now + GATHER_S)
+
     def add_at(self, key: Key, lane: Lane, moment: float) -> None:
-        """To be looked at then, instead of when an earlier call said."""
-        self._later[key] = (moment, lane)
-        heapq.heappush(self._moments, (moment, key))
+        """To be looked at then, or when an earlier call said if that is sooner."""
+        if key not in self._later or moment < self._later[key][0]:
+            self._later[key] = (moment, lane)
+            heapq.heappush(self._moments, (moment, key))
 
     def rest(self, key: Key, lane: Lane, moment: float) -> None:
         """To be looked at then and not before, whatever is heard meanwhile."""
         self._resting.add(key)
         self._again.pop(key, None)
+        self._later.pop(key, None)
         for queue in self._ready.values():
             queue.pop(key, None)
         self.add_at(key, lane, moment)

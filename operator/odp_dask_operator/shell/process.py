@@ -26,7 +26,7 @@ from odp_dask_operator.shell.reconciler import Reconciler, Surroundings
 from odp_dask_operator.shell.retry import RetryPolicy
 from odp_dask_operator.shell.watch import DASK_CHILDREN, DASK_VERSION, Raw, Watch
 from odp_dask_operator.shell.workers import Workers
-from odp_dask_operator.shell.world import World
+from odp_dask_operator.shell.world import World, job_of
 
 LAST_PASSES_S = 1.0
 """So long the passes under way may take when the process is to end; what they leave undone the next leader does."""
@@ -140,9 +140,8 @@ class Process:
                 self._enqueue(key)
 
     def _put(self, raw: Raw) -> None:
-        if not self._world.knows(raw):
+        if self._world.put(raw):
             self._news.add(raw["metadata"]["uid"])
-        self._world.put(raw)
 
     def _heard(self, raw: Raw, gone: bool) -> None:
         """The echo of what we wrote ourselves is no reason to look at a job."""
@@ -151,15 +150,23 @@ class Process:
             self._settle()
         news = raw["metadata"]["uid"] in self._news
         self._news.discard(raw["metadata"]["uid"])
-        key = self._world.remove(raw) if gone else self._world.put(raw)
-        if not news and not gone:
+        if gone:
+            self._world.remove(raw)
+        elif not news:
             return
+        key = job_of(raw)
         if key is not None:
-            self._enqueue(key)
+            self._hear(key)
         elif raw["kind"] == "OdpDaskPreset":
             for job in self._world.jobs():
                 if self._lane(job) is Lane.NEW:
-                    self._enqueue(job)
+                    self._hear(job)
+
+    def _hear(self, key: Key) -> None:
+        lane = self._lane(key)
+        if lane is not None and self._leadership.leads:
+            self._queue.hear(key, lane)
+            self._metrics.queue_depth.set(len(self._queue))
 
     def _enqueue(self, key: Key) -> None:
         lane = self._lane(key)

@@ -24,8 +24,13 @@ class Queue:
         self._line.add(key, lane, first=first)
         self._bell.set()
 
+    def hear(self, key: Key, lane: Lane) -> None:
+        """There is news of it."""
+        self._line.hear(key, lane, now=self._clock())
+        self._bell.set()
+
     def add_after(self, key: Key, lane: Lane, pause: datetime.timedelta) -> None:
-        """To be looked at later, and not for the reason of an earlier call."""
+        """To be looked at then, if it is not before."""
         self._line.add_at(key, lane, self._clock() + pause.total_seconds())
         self._bell.set()
 

@@ -28,17 +28,21 @@ from odp_dask_operator.spec import Phase, Reason
 from odp_dask_operator.spec.meta import format_time
 
 AFTER_WRITES = datetime.timedelta(seconds=1)
+ASKED_S = 2.5
+"""So long a loader is not asked again, however often its job is looked at."""
 Raw = dict[str, Any]
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Memory:
     """What one pass leaves to the next; losing it costs a request."""
 
     uid: str
     refusal: Refusal | None = None
     obstacles: tuple[Raw, ...] = ()
+    asked_at: float = -ASKED_S
+    """When its loader was asked how far it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,11 +76,12 @@ class Reconciler:
             self._memories.pop(key, None)
             return None
         memory = self._memory(key, raw["metadata"]["uid"])
+        refused = memory.refusal
         step, now = await self._step(key, raw, memory)
         outcome = await self._actions.carry_out(step, now=now)
         if outcome.dask_gone:
             self._around.dask_gone()
-        self._memories[key] = replace(memory, refusal=outcome.refusal, obstacles=outcome.obstacles)
+        memory.refusal, memory.obstacles = outcome.refusal, outcome.obstacles
         try:
             await self._write_status(raw, step, now=now)
         except Conflict:
@@ -84,7 +89,7 @@ class Reconciler:
         except NotFound:
             self._world.remove_job(key, uid=step.job.names.uid)
             return None
-        if outcome.obstacles or (outcome.refusal is not None and outcome.refusal != memory.refusal):
+        if outcome.obstacles or (outcome.refusal is not None and outcome.refusal != refused):
             return AT_ONCE
         again = step.decision.requeue_after
         if outcome.refusal is not None or not step.decision.writes:
@@ -111,7 +116,9 @@ class Reconciler:
 
     def _memory(self, key: Key, uid: str) -> _Memory:
         memory = self._memories.get(key)
-        return memory if memory is not None and memory.uid == uid else _Memory(uid)
+        if memory is None or memory.uid != uid:
+            memory = self._memories[key] = _Memory(uid)
+        return memory
 
     async def _step(self, key: Key, raw: Raw, memory: _Memory) -> tuple[Step, datetime.datetime]:
         """The step by what is known, and again when Events or the loader's progress are worth a question."""
@@ -126,10 +133,14 @@ class Reconciler:
         if step.job.end is not None or step.job.deleting:
             return step, now
         uids, url = waiting.events_wanted(step.observed, now=now), waiting.progress_url(step.observed)
+        if self._actions.clock() - memory.asked_at < ASKED_S:
+            url = None
         if not uids and url is None:
             return step, now
         events = await self._events.about(uids, namespace=key.namespace)
-        progress = await self._around.progress(url) if url else None
+        progress = None
+        if url is not None:
+            memory.asked_at, progress = self._actions.clock(), await self._around.progress(url)
         asked = replace(facts, events=events, progress=progress)
         now = self._around.today()
         return reconcile(raw, asked, presets=presets, settings=self._settings, now=now), now

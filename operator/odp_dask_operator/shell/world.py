@@ -7,17 +7,21 @@ import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from odp_dask_operator.core.names import JOB_LABEL, JOB_RESOURCE, PRESET_RESOURCE
 from odp_dask_operator.shell.line import Key
 
 Raw = dict[str, Any]
-SomeKey = TypeVar("SomeKey")
 UNCONFIRMED_S = 30.0
 """So long an object that we made counts as there though no watch has told of it."""
 _SPEC_IS_READ = ("Service", "Ingress", "NetworkPolicy", "DaskAutoscaler", "OdpDaskJob", "OdpDaskPreset")
 _ANNOTATIONS_ARE_READ = ("Service", "Ingress", "NetworkPolicy", "OdpDaskJob")
+_STATUS_IS_READ = ("Job", "Pod", "Deployment", "Service", "OdpDaskJob")
+"""That of a DaskCluster says nothing."""
+_KEPT_WHOLE = ("OdpDaskJob", "OdpDaskPreset")
+_NOT_READ = ("resourceVersion", "generation")
+"""Of the metadata of a child; they change with what is not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,71 +64,53 @@ class World:
         """All presets that are known."""
         return tuple(self._presets.values())
 
-    def put(self, raw: Mapping[str, Any]) -> Key | None:
-        """Something that was read or heard of; returns the job that it concerns. Older news than what is known is passed over."""
+    def put(self, raw: Mapping[str, Any]) -> bool:
+        """Something that was read or heard of; returns whether a decision may differ by it. What is older than known is not."""
         kind, meta = raw["kind"], raw["metadata"]
-        key = Key(meta["namespace"], meta["name"])
         match kind:
             case JOB_RESOURCE.kind:
-                _keep(self._jobs, key, raw)
-                return key
+                return _keep(self._jobs, Key(meta["namespace"], meta["name"]), raw)
             case PRESET_RESOURCE.kind:
-                _keep(self._presets, key, raw)
-                return None
-        job = _job_of(meta)
-        if job is not None:
-            found = self._children.setdefault(job, {})
-            if meta["uid"] not in found or found[meta["uid"]].version < _version(raw):
-                found[meta["uid"]] = _packed(_trimmed(raw))
-            self._unconfirmed.pop(meta["uid"], None)
-        return job
-
-    def knows(self, raw: Mapping[str, Any]) -> bool:
-        """Whether something at least as new is known."""
-        meta = raw["metadata"]
-        key, uid = Key(meta["namespace"], meta["name"]), meta["uid"]
-        match raw["kind"]:
-            case JOB_RESOURCE.kind:
-                known = self._jobs.get(key)
-            case PRESET_RESOURCE.kind:
-                known = self._presets.get(key)
-            case _:
-                packed = self._children.get(_job_of(meta) or key, {}).get(uid)
-                return packed is not None and packed.version >= _version(raw)
-        return known is not None and known["metadata"]["uid"] == uid and _version(known) >= _version(raw)
+                return _keep(self._presets, Key(meta["namespace"], meta["name"]), raw)
+        job, uid = job_of(raw), meta["uid"]
+        if job is None:
+            return False
+        found = self._children.setdefault(job, {})
+        self._unconfirmed.pop(uid, None)
+        before, version = found.get(uid), _version(raw)
+        if before is not None and before.version >= version:
+            return False
+        found[uid] = _packed(_trimmed(raw), version)
+        return before is None or before.text != found[uid].text
 
     def put_own(self, raw: Mapping[str, Any], *, now: float) -> None:
         """Something that we made ourselves just now; a watch may have been quicker than the answer."""
-        uid, job = raw["metadata"]["uid"], _job_of(raw["metadata"])
+        uid, job = raw["metadata"]["uid"], job_of(raw)
         confirmed = job is not None and uid in self._children.get(job, {})
         self.put(raw)
         if not confirmed:
             self._unconfirmed[uid] = now + UNCONFIRMED_S
 
-    def remove(self, raw: Mapping[str, Any]) -> Key | None:
-        """Something is gone; returns the job that it concerned. A job that was made again under the same name stays."""
+    def remove(self, raw: Mapping[str, Any]) -> None:
+        """Something is gone. A job that was made again under the same name stays."""
         kind, meta = raw["kind"], raw["metadata"]
         key = Key(meta["namespace"], meta["name"])
         match kind:
             case JOB_RESOURCE.kind:
-                return self.remove_job(key, uid=meta["uid"])
+                self.remove_job(key, uid=meta["uid"])
             case PRESET_RESOURCE.kind:
                 self._presets.pop(key, None)
-                return None
-        job = _job_of(meta)
-        if job is not None and job in self._children:
-            self._children[job].pop(meta["uid"], None)
-            self._unconfirmed.pop(meta["uid"], None)
-            if not self._children[job]:
-                del self._children[job]
-        return job
+            case _ if (job := job_of(raw)) in self._children:
+                self._children[job].pop(meta["uid"], None)
+                self._unconfirmed.pop(meta["uid"], None)
+                if not self._children[job]:
+                    del self._children[job]
 
-    def remove_job(self, key: Key, *, uid: str) -> Key:
+    def remove_job(self, key: Key, *, uid: str) -> None:
         """A job is gone."""
         there = self._jobs.get(key)
         if there is not None and there["metadata"]["uid"] == uid:
             del self._jobs[key]
-        return key
 
     def mark_deleted(self, key: Key, uid: str, *, at: str) -> None:
         """We had a child deleted; until a watch tells more, it counts as going."""
@@ -133,7 +119,7 @@ class World:
             return
         there = packed.unpacked()
         there["metadata"].setdefault("deletionTimestamp", at)
-        self._children[key][uid] = _packed(there)
+        self._children[key][uid] = _packed(there, packed.version)
 
     def clear_children(self) -> None:
         """The watches begin anew and will tell of all that is there; what went meanwhile they will not tell."""
@@ -147,20 +133,28 @@ class World:
         self._unconfirmed.pop(uid, None)
 
 
-def _job_of(meta: Mapping[str, Any]) -> Key | None:
-    name = (meta.get("labels") or {}).get(JOB_LABEL)
+def job_of(raw: Mapping[str, Any]) -> Key | None:
+    """The job that an object concerns: itself, or that of its label."""
+    meta = raw["metadata"]
+    name = meta["name"] if raw["kind"] == JOB_RESOURCE.kind else (meta.get("labels") or {}).get(JOB_LABEL)
     return Key(meta["namespace"], name) if name else None
 
 
-def _keep(known: dict[SomeKey, Raw], key: SomeKey, raw: Mapping[str, Any]) -> None:
+def _keep(known: dict[Key, Raw], key: Key, raw: Mapping[str, Any]) -> bool:
     before = known.get(key)
-    if before is None or before["metadata"]["uid"] != raw["metadata"]["uid"] or _version(before) < _version(raw):
-        known[key] = _trimmed(raw)
+    if before is not None and before["metadata"]["uid"] == raw["metadata"]["uid"] and _version(before) >= _version(raw):
+        return False
+    known[key] = _trimmed(raw)
+    return before is None or _but_for_version(before) != _but_for_version(known[key])
 
 
-def _packed(raw: Raw) -> _Packed:
+def _but_for_version(raw: Raw) -> Raw:
+    return {**raw, "metadata": {**raw["metadata"], "resourceVersion": None}}
+
+
+def _packed(raw: Raw, version: int) -> _Packed:
     text = json.dumps(raw, separators=(",", ":"), ensure_ascii=False).encode()
-    return _Packed(_version(raw), zlib.compress(text, level=1))
+    return _Packed(version, zlib.compress(text, level=1))
 
 
 def _version(raw: Mapping[str, Any]) -> int:
@@ -178,12 +172,14 @@ def _trimmed(raw: Mapping[str, Any]) -> Raw:
     """What decisions are made from; a thousand jobs have some twenty thousand objects."""
     kind = raw["kind"]
     left_out = {"managedFields"} if kind in _ANNOTATIONS_ARE_READ else {"managedFields", "annotations"}
+    if kind not in _KEPT_WHOLE:
+        left_out.update(_NOT_READ)
     meta = {name: value for name, value in raw["metadata"].items() if name not in left_out}
     kept: Raw = {"apiVersion": raw.get("apiVersion"), "kind": kind, "metadata": meta}
     if kind in _SPEC_IS_READ:
         kept["spec"] = raw.get("spec")
     elif kind == "Job":
         kept["spec"] = {"backoffLimit": (raw.get("spec") or {}).get("backoffLimit")}
-    if "status" in raw:
+    if kind in _STATUS_IS_READ and "status" in raw:
         kept["status"] = raw["status"]
     return kept
