@@ -138,8 +138,8 @@ class ByHand:
         )
         return name
 
-    def loader_ends(self, pod: str, code: int, word: Raw | None = None, *, job: str | None = None) -> None:
-        """The pod ends, and its Job with it: the only one, or the one that is named."""
+    def loader_ends(self, pod: str, code: int, word: Raw | None = None, *, job: str | None = None, for_good: bool = True) -> None:
+        """The pod ends, and when that is `for_good`, its Job with it: the only one, or the one that is named."""
         ended = {"exitCode": code, "startedAt": now(), "finishedAt": now(), "reason": "Error" if code else "Completed"}
         ended["message"] = json.dumps(word or {})
         state = {"name": "loader", "image": "a", "imageID": "a", "ready": False, "restartCount": 0, "state": {"terminated": ended}}
@@ -149,7 +149,7 @@ class ByHand:
             {"type": kind, "status": "True", "reason": "PodFailurePolicy", "message": "by hand", "lastTransitionTime": now()}
             for kind in (first, last)
         ]
-        counts: Raw = {"active": None, "ready": None, "conditions": conditions}
+        counts: Raw = {"active": None, "ready": None} | ({"conditions": conditions} if for_good else {})
         counts |= {"failed": 1} if code else {"succeeded": 1, "completionTime": now()}
         self.patch("Job", job or self.only("Job")["metadata"]["name"], counts, status=True)
 
