@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ("tests.support.server_plugin",)
 GOLDEN = Path(__file__).parent / "unit" / "golden"
 
 

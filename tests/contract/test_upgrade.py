@@ -1,4 +1,4 @@
-"""Jobs that an earlier operator left in flight, recorded by tests/contract/record.py: today's ends them, and makes nothing twice."""
+"""Jobs that an earlier operator left in flight, recorded by tests/contract/record.py: today's ends them and makes nothing twice."""
 
 from collections import Counter
 from collections.abc import Iterator
