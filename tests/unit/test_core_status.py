@@ -13,7 +13,7 @@ from odp_dask_operator.spec import Condition, ConditionStatus, ConditionType, Jo
 from tests.support.fake_cluster import FakeCluster
 from tests.support.fake_controllers import LAST_WORD, everything_runs, job_makes_pod, loader_ends, loader_runs
 from tests.support.kstatus import kstatus
-from tests.support.operator_jobs import START, job
+from tests.support.operator_jobs import START, job, presets
 
 
 def reads(cluster: FakeCluster) -> str:
@@ -154,6 +154,21 @@ def test_the_result_and_the_last_progress_outlive_the_cluster() -> None:
     cluster.progress = None
     cluster.wind_down()
     assert cluster.status["progress"]["rows"] == 700
+
+
+def test_a_cluster_that_is_not_there_yet_waits_for_what_the_job_waits_for() -> None:
+    cluster = FakeCluster(job(scale="tiny"))
+    cluster.settle()
+    ready, waiting = cluster.condition("ClusterReady"), cluster.condition("Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "PresetNotFound")
+    assert ready["message"] == waiting["message"] != ""
+
+
+def test_the_snapshot_of_a_preset_says_nothing_of_what_the_preset_leaves_empty() -> None:
+    cluster = FakeCluster(job())
+    cluster.settle()
+    assert cluster.status["preset"]["spec"].keys() == {"workers", "worker", "scheduler", "loader", "limits"}
+    assert read_status(cluster.status).preset == presets()["small"]
 
 
 def test_a_status_comes_back_as_it_was_written() -> None:

@@ -42,7 +42,7 @@ def next_status(job: JobRecord, plan: Plan | Problem, observed: Observed, decisi
         return before
     verdict = decision.verdict or _recorded(job)
     cluster = _cluster(job, verdict, observed, now=now)
-    uses_cluster = verdict.phase in (Phase.STARTING, Phase.RUNNING) or cluster.reason is Reason.CLUSTER_KEPT
+    uses_cluster = verdict.phase in (Phase.STARTING, Phase.RUNNING) or cluster.reason == Reason.CLUSTER_KEPT
     after = before.model_copy(
         update={
             "observed_generation": job.generation,
@@ -64,8 +64,11 @@ def next_status(job: JobRecord, plan: Plan | Problem, observed: Observed, decisi
 
 
 def to_json(status: JobStatus) -> dict[str, Any]:
-    """The status as the API takes it."""
-    return status.model_dump(mode="json", by_alias=True, exclude_none=True)
+    """The status as the API takes it, without what a preset leaves empty."""
+    said = status.model_dump(mode="json", by_alias=True, exclude_none=True)
+    if spec := said.get("preset", {}).get("spec"):
+        said["preset"]["spec"] = {name: value for name, value in spec.items() if value not in ({}, [])}
+    return said
 
 
 def _recorded(job: JobRecord) -> Verdict:
@@ -82,7 +85,7 @@ def _conditions(job: JobRecord, verdict: Verdict, cluster: "_Cluster", *, now: M
     for kind in ConditionType:
         before = job.condition(kind)
         if kind is ConditionType.CLUSTER_READY:
-            holds, reason, said = cluster.ready, cluster.reason.value, cluster.message
+            holds, reason, said = cluster.ready, cluster.reason, text_of(cluster.message, longest=_LONGEST)
         else:
             holds, reason = kind in true, verdict.reason
             said = message if holds or kind is ConditionType.READY else ""
@@ -120,7 +123,7 @@ class _Cluster:
     """What is said about the cluster."""
 
     ready: bool
-    reason: Reason
+    reason: str
     message: str
 
 
@@ -129,7 +132,7 @@ def _cluster(job: JobRecord, verdict: Verdict, observed: Observed, *, now: Momen
     if verdict.phase in _UNDER_WAY:
         if ready:
             return _Cluster(True, Reason.CLUSTER_READY, "scheduler and workers answer")
-        return _Cluster(False, Reason.CLUSTER_STARTING, "")
+        return _Cluster(False, verdict.reason, verdict.message)  # what the job waits for, its cluster does
     if verdict.phase is Phase.FAILED:
         failed_at = job.end.last_transition_time if job.end else now
         kept = kept_until(job, failed_at=failed_at)
