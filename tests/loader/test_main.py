@@ -103,6 +103,14 @@ def test_a_file_that_describes_nothing(loader: Loader):
     assert (code, words["reason"]) == (2, "InvalidLoad")
 
 
+def test_a_fault_that_nobody_foresaw_is_told_without_the_key(loader: Loader, tmp_path: Path):
+    """Here it is Dask's, about an address that it does not know how to use."""
+    loader.address = f"{API_KEY}://127.0.0.1:1"
+    code, words = loader.run({"load": {"source": {"synthetic": {"rows": 10}}, "sink": {"parquet": {"url": str(tmp_path / "out")}}}})
+    assert (code, words["reason"]) == (1, "LoadFailed")
+    assert words["message"].startswith("ValueError: unknown address scheme '***'")
+
+
 def test_progress_is_served_while_it_loads(server: OdpServer, loader: Loader, tmp_path: Path, unused_tcp_port: int):
     server.settings(bytes_per_s=4_000_000)
     job = load(server, tmp_path / "out")

@@ -158,9 +158,24 @@ def test_a_port_that_is_taken_is_said_and_not_waited_for(path: Path, capsys: pyt
     assert f"port {port}" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("arguments", "bound"), [([], "127.0.0.1"), (["--host", "0.0.0.0"], "0.0.0.0")])
+@pytest.mark.parametrize(
+    ("arguments", "bound", "said"),
+    [
+        ([], "127.0.0.1", r"serving at http://127\.0\.0\.1:\d+ until Ctrl-C"),
+        (
+            ["--host", "0.0.0.0"],
+            "0.0.0.0",
+            r"serving at http://127\.0\.0\.1:(\d+), and at port \1 of all addresses of this machine, until Ctrl-C",
+        ),
+    ],
+)
 def test_it_is_reached_from_this_machine_only_unless_told(
-    path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], bound: str
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    bound: str,
+    said: str,
 ) -> None:
     served: list[Server] = []
     monkeypatch.setattr(Server, "serve_forever", lambda server: served.append(server))
@@ -169,6 +184,7 @@ def test_it_is_reached_from_this_machine_only_unless_told(
     (server,) = served
     assert server.server_address[0] == bound
     assert server.url.startswith("http://127.0.0.1:")
+    assert re.fullmatch(said, capsys.readouterr().out.splitlines()[0])
 
 
 def test_options_that_make_no_sense_are_refused(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

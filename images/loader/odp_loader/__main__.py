@@ -15,6 +15,7 @@ import json
 import logging
 import signal
 import sys
+import traceback
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -26,6 +27,7 @@ import distributed
 from pydantic import ValidationError
 
 from odp_loader.errors import InvalidLoad, LoadError, Transient
+from odp_loader.key import without_key
 from odp_loader.metrics import DEFAULT_PORT, ProgressServer
 from odp_loader.progress import Progress, Result
 from odp_loader.run import run_load
@@ -135,6 +137,9 @@ def main() -> None:
     except LoadError as failure:
         error, status = failure, failure.exit_code
         _log.error("%s: %s", failure.reason, failure)
+    except Exception as failure:  # a fault of this program or of a library; the pod's last word is all that many will read
+        error = LoadError(without_key(f"{type(failure).__name__}: {failure}"))
+        _log.error("%s", without_key(traceback.format_exc()))
     log = arguments.termination_log or (Path(TERMINATION_LOG) if Path(TERMINATION_LOG).exists() else None)
     try:
         if log is not None:

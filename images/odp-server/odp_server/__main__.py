@@ -139,7 +139,8 @@ def _ready_text(server: Server, *, as_json: bool) -> str:
         )
     width = max(len(table.name) for table in tables)
     lines = [f"{table.name:<{width}}  {table.id}  {rows[table.id]:>14,} rows  {table.description}" for table in tables]
-    return "\n".join([f"serving at {server.url} until Ctrl-C", *lines])
+    port = f", and at port {server.server_address[1]} of all addresses of this machine," if server.on_all_addresses else ""
+    return "\n".join([f"serving at {server.url}{port} until Ctrl-C", *lines])
 
 
 if __name__ == "__main__":

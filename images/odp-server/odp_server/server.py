@@ -43,10 +43,15 @@ class Server(socketserver.ThreadingTCPServer):
         super().__init__(address, Handler)
 
     @property
+    def on_all_addresses(self) -> bool:
+        """Whether other machines reach it by whatever address this one has for them."""
+        return self.server_address[0] == "0.0.0.0"  # noqa: S104 # compared, not bound
+
+    @property
     def url(self) -> str:
-        """Where clients reach it."""
+        """Where clients on this machine reach it."""
         host, port = self.server_address[:2]
-        return f"http://{'127.0.0.1' if host == '0.0.0.0' else host!s}:{port}"  # noqa: S104 # compared, not bound
+        return f"http://{'127.0.0.1' if self.on_all_addresses else host!s}:{port}"
 
 
 class Handler(BaseHTTPRequestHandler):
