@@ -21,6 +21,7 @@ from odp_dask_operator.local.interrupt import Interrupted, shielded
 from odp_dask_operator.local.sizing import ClusterSize, Machine
 from odp_loader.errors import LoadError
 from odp_loader.memory import STREAMING_ENVIRONMENT, STREAMING_SETTINGS
+from odp_loader.scheduling import SCHEDULER_SETTINGS
 from odp_loader.spec import Load
 
 _HERE = "127.0.0.1"
@@ -34,23 +35,26 @@ def this_machine() -> Machine:
     return Machine(cores=CPU_COUNT, memory_bytes=MEMORY_LIMIT)
 
 
-def streams(load: Load | None) -> bool:
+def _streams(load: Load | None) -> bool:
     """Whether rows go from the source to the files without pandas."""
     return load is not None and load.transform.map is None
 
 
 @contextmanager
 def local_cluster(
-    size: ClusterSize, *, streaming: bool, profiled: bool, scratch: Path, verbose: bool
+    size: ClusterSize, *, load: Load | None, profiled: bool, scratch: Path, verbose: bool
 ) -> Iterator[distributed.Client]:
     """A client of a cluster of our own, gone when the block is left: at once when it is left by an interrupt.
 
-    Workers that stream do without Dask's profiler unless they are to be `profiled`. Raises LoadError when no worker starts.
+    Without a `load` it is a script's, and set up as Dask does. Workers that stream do without Dask's profiler unless they are to
+    be `profiled`. Raises LoadError when no worker starts.
     """
     settings: dict[str, Any] = {"temporary-directory": str(scratch)}
-    if streaming and not profiled:
+    if load is not None:
+        settings |= SCHEDULER_SETTINGS
+    if _streams(load) and not profiled:
         settings |= STREAMING_SETTINGS
-    if streaming:
+    if _streams(load):
         settings |= {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in STREAMING_ENVIRONMENT.items()}
     with dask.config.set(settings), quiet(not verbose):
         cluster = _start(size, verbose=verbose)

@@ -13,7 +13,7 @@ import dask
 import distributed
 
 from odp_dask_operator.local.bindings import Bindings, import_path, on_volumes, volumes_of, write_config_map
-from odp_dask_operator.local.cluster import dashboard_url, local_cluster, streams, this_machine
+from odp_dask_operator.local.cluster import dashboard_url, local_cluster, this_machine
 from odp_dask_operator.local.environment import environment_of, link_secrets, set_environment
 from odp_dask_operator.local.interrupt import Interrupted
 from odp_dask_operator.local.outcome import Outcome, ScriptFailed
@@ -156,7 +156,7 @@ def _cluster(request: Request, recorder: _Recorder, scratch: Path) -> Iterator[d
     recorder.note(describe_size(size, preset, workers=spec.workers, machine=machine))
     with local_cluster(
         size,
-        streaming=streams(spec.load),
+        load=spec.load,
         profiled=request.report is not None,
         scratch=scratch,
         verbose=request.verbose,

@@ -7,6 +7,7 @@ from odp_dask_operator.core.names import Child
 from odp_dask_operator.core.plan import OWN_FOLDER, TMP, Plan
 from odp_dask_operator.spec.pod import API_KEY_VARIABLE
 from odp_loader.memory import STREAMING_ENVIRONMENT
+from odp_loader.scheduling import SCHEDULER_ENVIRONMENT
 
 TLS_FOLDER = f"{OWN_FOLDER}/tls"
 SECRETS_FOLDER = f"{OWN_FOLDER}/secrets"
@@ -55,6 +56,8 @@ def _defaults(plan: Plan, role: Role) -> list[dict[str, Any]]:
     variables = [_plain("HOME", TMP), _plain("DASK_TEMPORARY_DIRECTORY", TMP)]
     if role is Role.WORKER and plan.streaming:
         variables += [_plain(name, value) for name, value in STREAMING_ENVIRONMENT.items()]
+    if role is Role.SCHEDULER and plan.spec.load is not None:
+        variables += [_plain(name, value) for name, value in SCHEDULER_ENVIRONMENT.items()]
     return variables
 
 
