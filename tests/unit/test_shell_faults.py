@@ -12,6 +12,7 @@ from odp_dask_operator.core.decision import AT_ONCE
 from odp_dask_operator.core.preset import Presets, presets_for
 from odp_dask_operator.shell.actions import Actions
 from odp_dask_operator.shell.api import Answer, Api, Request
+from odp_dask_operator.shell.errors import Unavailable
 from odp_dask_operator.shell.line import Key, Lane
 from odp_dask_operator.shell.logs import set_up_logs
 from odp_dask_operator.shell.metrics import Metrics
@@ -118,6 +119,20 @@ def test_a_quota_is_a_condition_and_the_pass_goes_no_further(server: Server) -> 
     server.refusals.clear()
     passes(server, reconciler, 2)
     assert "POST jobs" in server.written()
+    assert status(server)["reason"] == "ClusterStarting"
+
+
+def test_what_the_server_cannot_do_now_is_told_and_one_that_does_nothing_is_waited_for(server: Server) -> None:
+    reconciler = operator(server, Metrics())
+    server.refusals["/services"] = refusal(500, "InternalError", "failed to allocate a serviceIP: range is full")
+    passes(server, reconciler, 3)
+    assert status(server)["reason"] == "Refused"
+    assert "refuses to create the Service: failed to allocate a serviceIP: range is full" in status(server)["message"]
+    server.refusals["/services"] = refusal(503, "ServiceUnavailable", "shutting down")
+    with pytest.raises(Unavailable):
+        passes(server, reconciler, 1)
+    server.refusals.clear()
+    passes(server, reconciler, 2)
     assert status(server)["reason"] == "ClusterStarting"
 
 

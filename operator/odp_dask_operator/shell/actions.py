@@ -15,12 +15,14 @@ from odp_dask_operator.core.plan import Plan
 from odp_dask_operator.core.reconcile import Step
 from odp_dask_operator.shell.api import Api
 from odp_dask_operator.shell.certificates import new_certificate
-from odp_dask_operator.shell.errors import AlreadyExists, ApiError, Conflict, NotFound, Refused
+from odp_dask_operator.shell.errors import AlreadyExists, ApiError, Conflict, NotFound, Refused, Unavailable
 from odp_dask_operator.shell.line import Key
 from odp_dask_operator.shell.world import World, job_of
 from odp_dask_operator.spec.meta import format_time
 
 _UNSEEN = (Child.CONFIG_MAP, Child.SECRET)
+INTERNAL = 500
+"""Of a server that cannot do this one thing now, such as find an address for a Service; others are of one that can do nothing."""
 _OF_DASK = (Child.CLUSTER, Child.AUTOSCALER)
 log = logging.getLogger(__name__)
 
@@ -59,7 +61,9 @@ class Actions:
             for application in decision.apply:
                 child, verb = application.child, "apply"
                 await self._apply(step, child, application.uid)
-        except Refused as error:
+        except (Refused, Unavailable) as error:
+            if isinstance(error, Unavailable) and error.code != INTERNAL:
+                raise
             return Outcome(Refusal(child, verb, error.code, str(error)), tuple(tally.obstacles), tally.dask_gone)
         for removal in decision.delete:
             try:
