@@ -7,7 +7,8 @@ of KUBECONFIG: `E2E_LOAD_IMAGE=<command> make e2e ARGS=--existing-cluster`.
 import os
 import re
 import shutil
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from tests.e2e.workspace import Workspace, keep_evidence, removed, workspace
 HERE = Path(__file__).parent
 HOW = "`make e2e` runs it on kind, `E2E_LOAD_IMAGE=... make e2e ARGS=--existing-cluster` on the cluster of KUBECONFIG"
 _TEST_SECONDS, _FIRST_SECONDS = 1200, 3600
-_REPORT = pytest.StashKey[bool]()
+NewPlace = Callable[[str], AbstractContextManager[Workspace]]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -48,14 +49,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if not asked:
             item.add_marker(pytest.mark.skip(reason=HOW))
         item.add_marker(pytest.mark.timeout(_TEST_SECONDS if index else _FIRST_SECONDS))
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Remember for the fixtures whether the test failed."""
-    report = yield
-    item.stash[_REPORT] = item.stash.get(_REPORT, False) or report.failed
-    return report
 
 
 @pytest.fixture(scope="session")
@@ -105,38 +98,43 @@ def running_servers(cluster: Cluster, evidence: Path) -> Iterator[tuple[OdpServe
 
 
 @pytest.fixture(scope="session")
-def _none_left(cluster: Cluster, release: bundle.Release) -> Iterator[None]:
-    """As long as there are operators to let go of their objects, the namespaces of all tests can go."""
-    yield
-    removed(cluster)
-
-
-@pytest.fixture
-def place(
+def new_place(
     request: pytest.FixtureRequest,
     cluster: Cluster,
     release: bundle.Release,
     running_servers: tuple[OdpServer, S3],
     evidence: Path,
-    _none_left: None,
-) -> Iterator[Workspace]:
-    """A namespace of the test's own. Whatever is left of its jobs after they are deleted is a failure."""
+) -> Iterator[NewPlace]:
+    """Makes namespaces. Whatever is left of the jobs in one after they are deleted is a failure; the namespaces go."""
     odp, s3 = running_servers
-    odp.reset()
-    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())
-    with workspace(cluster, name, odp=odp, s3=s3) as made:
-        try:
-            yield made
-            if not request.node.stash.get(_REPORT, False):
-                made.clear()
-        except BaseException:
-            keep_evidence(cluster, [made.namespace, release.namespace, SERVERS], evidence / request.node.name)
-            raise
-        else:
-            if request.node.stash.get(_REPORT, False):
-                keep_evidence(cluster, [made.namespace, release.namespace, SERVERS], evidence / request.node.name)
-        finally:
-            made.remove()
+
+    @contextmanager
+    def made(name: str) -> Iterator[Workspace]:
+        odp.reset()
+        failed_before = request.session.testsfailed
+        short = re.sub(r"[^a-z0-9]+", "-", name.removeprefix("test_").lower())
+        with workspace(cluster, short, odp=odp, s3=s3) as place:
+            try:
+                yield place
+                if request.session.testsfailed > failed_before:
+                    keep_evidence(cluster, [place.namespace, release.namespace, SERVERS], evidence / name)
+                else:
+                    place.clear()
+            except BaseException:
+                keep_evidence(cluster, [place.namespace, release.namespace, SERVERS], evidence / name)
+                raise
+            finally:
+                place.remove()
+
+    yield made
+    removed(cluster)
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, new_place: NewPlace) -> Iterator[Workspace]:
+    """A namespace of the test's own."""
+    with new_place(request.node.name) as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)

@@ -128,6 +128,11 @@ class Watched:
         """Percents, each time they were printed."""
         return [int(percent) for percent in (line.partition("|")[2] for line in self.lines) if percent]
 
+    @property
+    def underway(self) -> set[int]:
+        """Percents between nothing and all."""
+        return {percent for percent in self.progress if 0 < percent < 100}
+
 
 @contextmanager
 def watched(cluster: Cluster, namespace: str) -> Iterator[Watched]:

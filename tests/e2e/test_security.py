@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from odp_dask_operator.core.names import DASHBOARD_PORT, LOADER, PROGRESS_PORT, SCHEDULER_PORT, WORKER_HTTP_PORT
+from tests.e2e.conftest import NewPlace
 from tests.e2e.eventually import eventually
 from tests.e2e.job import Job
 from tests.e2e.servers import NAMESPACE as SERVERS
@@ -35,10 +36,17 @@ PAGES = ("info/main/workers.html", "info/main/logs.html", "json/identity.json", 
 _PRIVATE_KEY = re.compile(r"BEGIN [A-Z ]*PRIVATE KEY")
 
 
-@pytest.fixture
-def job(place: Workspace) -> Iterator[Job]:
-    """A load that runs until the test is over."""
-    return place.slow(bytes_per_s=40_000)
+@pytest.fixture(scope="module")
+def place(new_place: NewPlace) -> Iterator[Workspace]:
+    """One namespace for all tests of this module."""
+    with new_place("security") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def job(place: Workspace) -> Job:
+    """A load that runs until the last test wants it to end."""
+    return place.slow(bytes_per_s=20_000)
 
 
 def address(job: Job, component: str) -> str:
