@@ -10,6 +10,8 @@ from tests.support.by_hand import CHILDREN, KEPT, PLACES, ByHand
 from tests.support.fake_controllers import LAST_WORD
 from tests.support.jobs import load_job
 
+pytestmark = pytest.mark.usefixtures("alone")
+
 
 def pending(hand: ByHand) -> None:
     hand.create(load_job("sst", scale="tiny"))

@@ -16,6 +16,8 @@ from tests.support.jobs import load_job
 from tests.support.operator_process import operator
 from tests.support.processes import Program
 
+pytestmark = pytest.mark.usefixtures("alone")
+
 Raw = dict[str, Any]
 KEPT = {"Job", "Pod", "ConfigMap"}
 IMPATIENT = "import datetime; from odp_dask_operator.core import waiting; waiting.STUCK = datetime.timedelta(seconds=3)"

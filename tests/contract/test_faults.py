@@ -16,6 +16,8 @@ from tests.support.fake_controllers import LAST_WORD
 from tests.support.jobs import load_job
 from tests.support.operator_process import operator
 
+pytestmark = pytest.mark.usefixtures("alone")
+
 KEPT = {"Job", "Pod", "ConfigMap"}
 BUSY = '{"kind": "Status", "reason": "TooManyRequests", "message": "busy"}'
 

@@ -17,6 +17,8 @@ from tests.support.jobs import load_job
 from tests.support.kstatus import kstatus
 from tests.support.operator_process import OperatorProcess
 
+pytestmark = pytest.mark.usefixtures("alone")
+
 
 def conditions(status: dict[str, Any]) -> dict[str, str]:
     return {condition["type"]: condition["status"] for condition in status["conditions"]}

@@ -15,6 +15,8 @@ from tests.support.jobs import load_job
 from tests.support.operator_process import OperatorProcess, operator
 from tests.support.rights import account
 
+pytestmark = pytest.mark.usefixtures("alone")
+
 CHILDREN = {"Job", "Service", "NetworkPolicy", "ConfigMap", "Secret", "DaskCluster"}
 
 

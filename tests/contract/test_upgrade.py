@@ -16,6 +16,8 @@ from tests.support.in_flight import NAME, PHASES, SLOW_S
 from tests.support.operator_process import operator
 from tests.support.recording import Recording, put_back
 
+pytestmark = pytest.mark.usefixtures("alone")
+
 FOLDER = Path(__file__).parent / "recordings"
 FILES = sorted(FOLDER.glob("*/*.yaml"))
 IMPATIENT = "import datetime; from odp_dask_operator.core import decide; decide.TABLE_PATIENCE = datetime.timedelta(seconds=5)"

@@ -129,12 +129,12 @@ class ApiServer:
             self.request("DELETE", f"/api/v1/namespaces/{name}", {})
 
 
-def until(condition: Callable[[], bool], what: str, *, seconds: float = 30) -> None:
-    """Wait for a condition; the test fails when it does not come true."""
+def until(condition: Callable[[], bool], what: str, *, seconds: float = 30, pause_s: float = 0.02) -> None:
+    """Wait for a condition; the test fails when it does not come true. `pause_s` is for one that is dear to ask for."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"after {seconds:.0f} s it is not true that {what}"
-        time.sleep(0.02)
+        time.sleep(pause_s)
 
 
 @contextmanager
@@ -213,7 +213,7 @@ def _kube_apiserver(program: Path, folder: Path, etcd: str, flags: Sequence[str]
     command = [program, f"--etcd-servers={etcd}", "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1"]
     command += [f"--secure-port={port}", f"--cert-dir={certificates}", f"--token-auth-file={folder / 'tokens.csv'}"]
     command += ["--enable-admission-plugins=OwnerReferencesPermissionEnforcement"]  # as OpenShift does
-    command += ["--authorization-mode=RBAC", "--service-cluster-ip-range=10.0.0.0/24", "--allow-privileged=true"]
+    command += ["--authorization-mode=RBAC", "--service-cluster-ip-range=10.0.0.0/16", "--allow-privileged=true"]
     command += ["--service-account-issuer=https://kubernetes.default.svc", f"--service-account-key-file={folder / 'accounts.key'}"]
     command += [f"--service-account-signing-key-file={folder / 'accounts.key'}", "--disable-admission-plugins=ServiceAccount"]
     command += flags

@@ -32,6 +32,16 @@ def server(shared_server: ApiServer) -> ApiServer:
     return shared_server
 
 
+@pytest.fixture(scope="session")
+def alone(server: ApiServer) -> None:
+    """Asked for by tests that do by hand what controllers and nodes do: nobody else may do it."""
+    if server.process is None:
+        pytest.skip(
+            "controllers and nodes of the cluster that KUBECONFIG_CONTRACT names would act beside this test;"
+            " without the variable it gets an API server where nobody does"
+        )
+
+
 @pytest.fixture
 def namespace(server: ApiServer) -> Iterator[str]:
     """A namespace of the test's own."""
