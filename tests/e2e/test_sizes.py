@@ -22,7 +22,7 @@ def little_cpu(name: str) -> Raw:
     """A preset as it is shipped, but for the processors, of which a test's cluster has few."""
     raw = BUILT_IN[name].model_dump(mode="json", by_alias=True, exclude_none=True)
     for who in ("worker", "scheduler", "loader"):
-        raw["spec"][who] |= {"cpu": "300m"}
+        raw["spec"][who] |= {"cpu": "220m"}
     return {**raw, "metadata": {"name": name}}
 
 
