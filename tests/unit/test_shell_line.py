@@ -3,6 +3,7 @@
 import asyncio
 import datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -177,6 +178,22 @@ def test_workers_that_wait_are_woken_for_each_job_and_for_later_ones() -> None:
         return sorted(await asyncio.wait_for(asyncio.gather(*waiting), 10))
 
     assert asyncio.run(scene()) == [A, B, C]
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_a_worker_that_is_ended_while_the_bell_rings_ends(turns: int) -> None:
+    async def scene() -> None:
+        queue = Queue()
+        waiting = asyncio.create_task(queue.take())
+        await asyncio.sleep(0.01)
+        queue.done(A)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait({waiting}, timeout=10)
+        assert waiting.cancelled()
+
+    asyncio.run(scene())
 
 
 def test_pauses_after_failures_grow_to_a_bound_and_heed_the_server() -> None:

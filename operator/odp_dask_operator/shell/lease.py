@@ -50,7 +50,8 @@ class Leadership:
             while not stop.is_set():
                 pause = await self.round()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), pause)
+                    async with asyncio.timeout(pause):
+                        await stop.wait()
         finally:
             await self.release()
 

@@ -46,8 +46,10 @@ class Queue:
                 self._bell.clear()
                 moment = self._line.next_moment()
                 pause = None if moment is None else max(0.0, moment - self._clock())
+                # Not wait_for: in Python 3.11 it may pass over that it is cancelled.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._bell.wait(), pause)
+                    async with asyncio.timeout(pause):
+                        await self._bell.wait()
             return key
 
     def done(self, key: Key) -> None:
