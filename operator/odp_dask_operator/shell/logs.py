@@ -34,12 +34,9 @@ class _ConsoleFormatter(logging.Formatter):
 
 
 def set_up_logs(form: LogFormat, *, verbose: bool) -> None:
-    """To standard error. Kopf's own lines come from WARNING on: what it does here is of no interest while it works."""
+    """To standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter() if form is LogFormat.JSON else _ConsoleFormatter())
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     logging.getLogger("odp_dask_operator").setLevel(logging.DEBUG if verbose else logging.INFO)
-    for noisy in ("kopf", "aiohttp.access"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    # It warns that it takes no signals, and is not meant to.
-    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
