@@ -4,6 +4,7 @@ import asyncio
 import datetime
 import json
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from odp_dask_operator.shell.logs import set_up_logs
 from odp_dask_operator.shell.metrics import Metrics
 from odp_dask_operator.shell.options import LogFormat
 from odp_dask_operator.shell.queue import Queue
-from odp_dask_operator.shell.reconciler import AFTER_WRITES, Reconciler, Surroundings
+from odp_dask_operator.shell.reconciler import AFTER_WRITES, ASKED_S, Reconciler, Surroundings
 from odp_dask_operator.shell.retry import RetryPolicy
 from odp_dask_operator.shell.workers import FAULTS_UNTIL_SAID, Workers
 from odp_dask_operator.shell.world import World
@@ -55,11 +56,15 @@ class Server:
         return [f"{request.method} {request.path.partition('?')[0].rpartition('/ocean/')[2]}" for request in self.requests]
 
 
-def operator(server: Server, metrics: Metrics) -> Reconciler:
+def operator(
+    server: Server, metrics: Metrics, *, asked: list[str] | None = None, clock: Callable[[], float] = lambda: 0.0
+) -> Reconciler:
     async def presets(_namespace: str) -> Presets:
         return presets_for(built_in_presets(), job_namespace="ocean", operator_namespace=SETTINGS.namespace)
 
-    async def progress(_url: str) -> bytes | None:
+    async def progress(url: str) -> bytes | None:
+        if asked is not None:
+            asked.append(url)
         return None
 
     around = Surroundings(presets=presets, progress=progress, dask_served=lambda: True, dask_gone=lambda: None, today=lambda: START)
@@ -67,7 +72,7 @@ def operator(server: Server, metrics: Metrics) -> Reconciler:
     return Reconciler(
         api,
         server.world,
-        actions=Actions(api, server.world, clock=lambda: 0.0),
+        actions=Actions(api, server.world, clock=clock),
         surroundings=around,
         settings=SETTINGS,
         metrics=metrics,
@@ -107,6 +112,26 @@ def test_a_run_is_recorded_before_anything_is_made_and_everything_is_made_in_one
     server.requests.clear()
     passes(server, reconciler, 2)
     assert server.written() == []
+
+
+def test_a_loader_is_not_asked_each_time_its_job_is_looked_at(server: Server) -> None:
+    asked, now = list[str](), 0.0
+    reconciler = operator(server, Metrics(), asked=asked, clock=lambda: now)
+    passes(server, reconciler, 2)
+    raw = server.world.job(KEY)
+    assert raw is not None
+    uid, base = raw["metadata"]["uid"], f"sst-{raw['metadata']['uid'][:5]}"
+    labels = {"odpdask.dev/job": "sst", "odpdask.dev/job-uid": uid, "odpdask.dev/component": "loader"}
+    meta = {"name": f"{base}-a", "namespace": "ocean", "uid": "pod", "resourceVersion": "99", "labels": labels}
+    state = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
+    status = {"phase": "Running", "podIP": "10.0.0.7", "containerStatuses": [{"name": "loader", "state": state}]}
+    meta["creationTimestamp"] = "2026-01-01T00:00:00Z"
+    server.world.put({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "status": status})
+    passes(server, reconciler, 3)
+    assert asked == ["http://10.0.0.7:8080/progress"]
+    now = ASKED_S
+    passes(server, reconciler, 2)
+    assert len(asked) == 2
 
 
 def test_a_quota_is_a_condition_and_the_pass_goes_no_further(server: Server) -> None:
