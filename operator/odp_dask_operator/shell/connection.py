@@ -23,7 +23,7 @@ class Connection:
 
     def __init__(self, configuration: client.Configuration) -> None:
         configuration.connection_pool_maxsize = 0  # as many as there are watches and workers, and one for the Lease
-        configuration.proxy = configuration.proxy or _proxy(configuration.host)
+        configuration.proxy = configuration.proxy or proxy_to(configuration.host)
         configuration.client_session_kwargs = {"trust_env": False}  # it would read the environment, in a thread, at each request
         self._configuration = configuration
         self._client = client.ApiClient(configuration)
@@ -68,8 +68,8 @@ class Connection:
         await self._client.close()
 
 
-def _proxy(host: str) -> str | None:
-    """What the environment says of the way to the API server."""
+def proxy_to(host: str) -> str | None:
+    """The proxy on the way to a server, by HTTPS_PROXY and NO_PROXY; None where there is none."""
     parts = urlsplit(host)
     return None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
 

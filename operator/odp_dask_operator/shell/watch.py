@@ -118,7 +118,7 @@ class Watch:
                 return
             except ApiError as error:
                 log.warning("the watch of %s is put off: %s", resource.plural, unanswered(error))
-            except OSError as error:
+            except (OSError, ValueError) as error:  # cut off, or something else than the API server has answered
                 log.debug("the watch of %s breaks off: %s", resource.plural, type(error).__name__)
             failures += 1
             await asyncio.sleep(_pause_s(failures))
