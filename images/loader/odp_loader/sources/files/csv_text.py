@@ -12,6 +12,7 @@ import pyarrow.csv as pacsv
 
 from odp_loader.errors import InvalidLoad
 from odp_loader.partition import FileSlice
+from odp_loader.sources.files.bounds import Sieve
 from odp_loader.sources.files.profile import Chunk, Profile, in_chunks
 from odp_loader.sources.files.streams import decompressed
 from odp_loader.sources.files.text import Meaning, Misfit, convert, meaning, spoiler
@@ -48,7 +49,7 @@ class CsvFiles:
         """What all texts are; text, if nothing else."""
         return one | other
 
-    def read(self, store: Store, piece: FileSlice, schema: pa.Schema) -> Iterator[Chunk]:
+    def read(self, store: Store, piece: FileSlice, schema: pa.Schema, sieve: Sieve | None) -> Iterator[Chunk]:  # noqa: ARG002 # protocol
         """Parse and convert a block at a time."""
         rows = 0
         for texts in self._texts(store, piece.path, schema.names):

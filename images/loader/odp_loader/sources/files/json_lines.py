@@ -10,6 +10,7 @@ import pyarrow.json as pajson
 
 from odp_loader.errors import InvalidLoad
 from odp_loader.partition import FileSlice
+from odp_loader.sources.files.bounds import Sieve
 from odp_loader.sources.files.profile import Chunk, Profile, in_chunks
 from odp_loader.sources.files.streams import decompressed
 from odp_loader.sources.files.text import Meaning, parse_exactly
@@ -57,7 +58,7 @@ class JsonLinesFiles:
         joined = widen(one.type, other.type)
         return None if joined is None else Meaning(joined)
 
-    def read(self, store: Store, piece: FileSlice, schema: pa.Schema) -> Iterator[Chunk]:
+    def read(self, store: Store, piece: FileSlice, schema: pa.Schema, sieve: Sieve | None) -> Iterator[Chunk]:  # noqa: ARG002 # protocol
         """Parse a block at a time."""
         raw = pa.schema([pa.field(field.name, pa.string() if field.type in _TIMES else field.type) for field in schema])
         rows = 0

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from odp_loader.errors import InvalidLoad
 from odp_loader.partition import FileSlice
+from odp_loader.sources.files.bounds import Sieve
 from odp_loader.sources.files.profile import CHUNK_ROWS, Chunk, Profile
 from odp_loader.sources.files.text import Meaning
 from odp_loader.sources.files.types import plain, widen
@@ -40,19 +41,23 @@ class ParquetFiles:
         joined = widen(one.type, other.type)
         return None if joined is None else Meaning(joined)
 
-    def read(self, store: Store, piece: FileSlice, schema: pa.Schema) -> Iterator[Chunk]:
-        """Decode a chunk at a time."""
+    def read(self, store: Store, piece: FileSlice, schema: pa.Schema, sieve: Sieve | None) -> Iterator[Chunk]:
+        """Decode a chunk at a time; not a byte of a row group whose statistics say that the filter drops all its rows."""
         with _opened(store, piece.path) as file:
             metadata = file.metadata
             stop = metadata.num_row_groups if piece.stop is None else piece.stop
-            groups = range(piece.start or 0, stop)
             if stop > metadata.num_row_groups:
                 raise InvalidLoad(f"{store.join(piece.path)} was changed since the load was planned: start it anew")
+            groups = list(range(piece.start or 0, stop))
+            if sieve is not None:
+                groups = sieve.row_groups(file, groups, schema)
+            if not groups:
+                return
             there = [name for name in schema.names if name in file.schema_arrow.names]
             size = sum(metadata.row_group(group).total_byte_size for group in groups)
             rows = sum(metadata.row_group(group).num_rows for group in groups)
             chunk = max(1, min(CHUNK_ROWS, _CHUNK_BYTES * rows // max(size, 1)))
-            for batch in file.iter_batches(chunk, row_groups=list(groups), columns=there, use_threads=False):
+            for batch in file.iter_batches(chunk, row_groups=groups, columns=there, use_threads=False):
                 yield Chunk(batch.num_rows, [_fitted(batch, field, store.join(piece.path)) for field in schema])
 
 

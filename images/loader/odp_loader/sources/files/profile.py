@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 import pyarrow as pa
 
 from odp_loader.partition import FileSlice
+from odp_loader.sources.files.bounds import Sieve
 from odp_loader.sources.files.text import Meaning
 from odp_loader.store import Entry, Store
 
@@ -50,10 +51,11 @@ class Format(Protocol):
         """What a column is that is `one` in a file and `other` in another; None when that cannot be."""
         ...
 
-    def read(self, store: Store, piece: FileSlice, schema: pa.Schema) -> Iterator[Chunk]:
+    def read(self, store: Store, piece: FileSlice, schema: pa.Schema, sieve: Sieve | None) -> Iterator[Chunk]:
         """The rows of a piece with the columns of `schema`, null where the file lacks them; at most CHUNK_ROWS at once.
 
-        Raises InvalidLoad for a value that does not fit the schema: the file was changed, or is another's.
+        Rows may be left out that `sieve` surely drops. Raises InvalidLoad for a value that does not fit the schema: the file was
+        changed, or is another's.
         """
         ...
 

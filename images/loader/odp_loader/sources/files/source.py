@@ -12,6 +12,7 @@ from odp_loader.errors import InvalidExpression, InvalidLoad
 from odp_loader.expression import filter_batch, parse, resolve
 from odp_loader.partition import FileSlice, FileSlices, Predicate, Selection
 from odp_loader.sources import Cut, TableDescription
+from odp_loader.sources.files.bounds import Sieve
 from odp_loader.sources.files.csv_text import CsvFiles
 from odp_loader.sources.files.division import Piece, divide
 from odp_loader.sources.files.json_lines import JsonLinesFiles
@@ -85,20 +86,23 @@ class FilesSource:
         return Cut(cut.partitions, (*self._notes, *cut.notes))
 
     def count(self, selection: Selection | None) -> int:
-        """The rows of `selection`, None for all: by what is known of the files where that will do, else by reading them."""
+        """The rows of `selection`, None for all: by what is known of the files where that will do, else by reading them.
+
+        What statistics say of a filter is not believed here, so that a load that believed wrong ones fails.
+        """
         columns = needed(self._known())
         if self._spec.filter is None:
             if selection is None and self._profiles:
                 return sum(profile.rows for profile in self._profiles.values())
-            return sum(chunk.rows for piece in self._slices(selection) for chunk in self._chunks(piece, pa.schema([])))
+            return sum(chunk.rows for piece in self._slices(selection) for chunk in self._chunks(piece, pa.schema([]), None))
         names = parse(self._spec.filter).columns or columns.names[:1]
         columns = pa.schema([columns.field(name) for name in names])
-        return sum(batch.num_rows for batch in self._batches(self._slices(selection), columns))
+        return sum(batch.num_rows for batch in self._batches(self._slices(selection), columns, skipping=False))
 
     def read(self, selection: Selection) -> Iterator[pa.RecordBatch]:
         """The rows of `selection` that the filter keeps, in chunks of at most 120 000."""
         selected = self._known()
-        for batch in self._batches(self._slices(selection), needed(selected)):
+        for batch in self._batches(self._slices(selection), needed(selected), skipping=True):
             if batch.num_rows:
                 yield pa.RecordBatch.from_arrays(batch.columns[: len(selected)], schema=selected)
 
@@ -140,24 +144,32 @@ class FilesSource:
                 return self._everything().slices
         raise TypeError(f"files are not divided by {type(selection).__name__}")
 
-    def _batches(self, slices: Sequence[FileSlice], columns: pa.Schema) -> Iterator[pa.RecordBatch]:
-        """The rows of pieces that the filter keeps; its columns must be among `columns`."""
+    def _batches(self, slices: Sequence[FileSlice], columns: pa.Schema, *, skipping: bool) -> Iterator[pa.RecordBatch]:
+        """The rows of pieces that the filter keeps; its columns must be among `columns`.
+
+        With `skipping`, what surely holds none of them is not read.
+        """
         condition = None if self._spec.filter is None else resolve(parse(self._spec.filter), columns)
+        sieve = Sieve(condition) if skipping and condition is not None else None
         for piece in slices:
-            for chunk in self._chunks(piece, columns):
+            for chunk in self._chunks(piece, columns, sieve):
                 batch = pa.RecordBatch.from_arrays(chunk.columns, schema=columns)
                 with _of_filter():
                     kept = batch if condition is None else condition.filter(batch)
                 yield kept
 
-    def _chunks(self, piece: FileSlice, columns: pa.Schema) -> Iterator[Chunk]:
-        """The rows of a piece; columns in the folders' names are filled from there."""
+    def _chunks(self, piece: FileSlice, columns: pa.Schema, sieve: Sieve | None) -> Iterator[Chunk]:
+        """The rows of a piece, except such as `sieve` surely drops; columns in the folders' names are filled from there."""
         kind = self._spec.format or format_of(self._store.join(piece.path))
         if kind is None:
             raise InvalidLoad(f"{self._store.join(piece.path)}: its name does not say its format: set source.files.format")
         keys = folder_keys(piece.path)
+        if sieve is not None:
+            sieve = sieve.of_folders({c.name: key_column(keys[c.name], c.type, 1)[0] for c in columns if c.name in keys})
+            if not sieve.passes({}):
+                return
         stored = pa.schema([column for column in columns if column.name not in keys])
-        for rows, found in _FORMATS[kind]().read(self._store, piece, stored):
+        for rows, found in _FORMATS[kind]().read(self._store, piece, stored, sieve):
             of_file = iter(found)
             yield Chunk(rows, [key_column(keys[c.name], c.type, rows) if c.name in keys else next(of_file) for c in columns])
 
