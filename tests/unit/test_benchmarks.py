@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from benchmarks import results
+from benchmarks import bound, results
 from benchmarks.race import Entry, Results, run
 from benchmarks.tables import BATCH_ROWS, SCHEMA, Shape, arrow_bytes, batches, table_file
 from benchmarks.work import Account, Work
@@ -55,6 +55,19 @@ def test_a_ratio_is_the_median_of_the_rounds_own_ratios() -> None:
     measured = Results({"slow": accounts(10, 30, 8), "fast": accounts(1, 10, 2)})
     assert measured.ratio("slow", "fast") == 4
     assert measured.median("slow") == 10
+
+
+@pytest.mark.parametrize(
+    ("cpu_s", "verdict"),
+    [(0.7, ": possible on"), (1.3, "possible only without a moment's wait"), (1.5, "not possible")],
+)
+def test_a_bound_compares_what_is_asked_with_what_the_cores_can_give(
+    monkeypatch: pytest.MonkeyPatch, cpu_s: float, verdict: str
+) -> None:
+    monkeypatch.setattr(bound, "_CORES", 2)
+    limits = bound.Limits(cpu_s=cpu_s, busy=1.5, tuned_s=0.9, tuned_cpu_s=1.0)
+    assert limits.seconds == (cpu_s / 2, cpu_s / 1.5)
+    assert verdict in bound.conclusion(limits)
 
 
 def test_results_replace_their_own_section_only(tmp_path: Path) -> None:
