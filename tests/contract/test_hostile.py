@@ -19,8 +19,9 @@ from tests.support.specs import made_up, spec_schema
 pytestmark = pytest.mark.usefixtures("alone")
 
 COUNT = int(os.environ.get("FUZZED_SPECS", "400"))
-BATCH = 2500
-"""At once in the API server; then they make room for the next ones. To come to rest takes as long for many as for few."""
+BATCH = 1000
+"""At once in the API server; then they make room for the next ones. To come to rest takes as long for many as for few, until there
+are so many that one's deadline falls into the other's rest."""
 AT_ONCE = 8
 """Requests, as of so many people."""
 MOST_WRITES = 40
