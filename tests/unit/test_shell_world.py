@@ -1,6 +1,7 @@
 """What is known of the cluster, the smallest patch, the probes and the certificate."""
 
 import asyncio
+import copy
 import datetime
 from typing import Any
 
@@ -17,7 +18,7 @@ from odp_dask_operator.shell.events import FRESH_S, EventReader
 from odp_dask_operator.shell.line import Key
 from odp_dask_operator.shell.merge import merge_patch
 from odp_dask_operator.shell.probes import Health
-from odp_dask_operator.shell.world import UNCONFIRMED_S, World
+from odp_dask_operator.shell.world import UNCONFIRMED_S, World, shed
 from tests.support.memory_transport import answer
 
 JOB = Key("ocean", "sst")
@@ -84,6 +85,22 @@ def test_children_are_found_by_the_label_of_their_job_and_kept_small() -> None:
     assert (pod.keys(), "managedFields" in pod["metadata"]) == ({"apiVersion", "kind", "metadata", "status"}, False)
     world.remove(thing("Pod", "p"))
     assert world.children(JOB, now=0) == ()
+
+
+@pytest.mark.parametrize("kind", ["Pod", "Service", "Job", "OdpDaskJob"])
+def test_what_is_kept_of_an_object_stays_when_the_rest_is_let_go(kind: str) -> None:
+    world, raw = World(), thing(kind, spec={"backoffLimit": 3, "containers": [1]}, status={"phase": "Running"})
+    world.put(raw)
+
+    def kept() -> Any:
+        return world.job(JOB), world.children(JOB, now=0)
+
+    before = copy.deepcopy(kept())
+    shed(raw)
+    assert kept() == before
+    assert "managedFields" not in raw["metadata"]
+    if kind == "Pod":
+        assert raw["spec"] == {}
 
 
 def test_events_are_read_again_when_they_may_have_changed() -> None:

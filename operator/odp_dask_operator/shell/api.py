@@ -6,7 +6,7 @@ Facts about the requests are of the Kubernetes API conventions; `kubernetes.aio`
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
@@ -16,8 +16,8 @@ from odp_dask_operator.shell.errors import NO_ANSWER, ApiError, Gone, Unavailabl
 from odp_dask_operator.shell.retry import RetryPolicy
 
 TIMEOUT_S = 15.0
-PAGE = 250
-"""Objects in one answer of a list; as objects of Python they take a hundred times what is kept of them."""
+PAGE = 500
+"""Objects in one answer of a list."""
 JSON, MERGE_PATCH, APPLY_PATCH = "application/json", "application/merge-patch+json", "application/apply-patch+yaml"
 Raw = dict[str, Any]
 
@@ -80,30 +80,23 @@ class Api:
     async def list_all(
         self, resource: Resource, *, namespace: str | None = None, labels: str | None = None, fields: str | None = None
     ) -> list[Raw]:
-        """All objects; from the beginning when a page came too late."""
+        """All objects, page by page; from the beginning when a page came too late. Each says its kind, as in a watch."""
         try:
-            return [
-                raw async for page, _ in self.pages(resource, namespace=namespace, labels=labels, fields=fields) for raw in page
-            ]
+            return await self._list(resource, namespace, labels, fields)
         except Gone:
-            return [
-                raw async for page, _ in self.pages(resource, namespace=namespace, labels=labels, fields=fields) for raw in page
-            ]
+            return await self._list(resource, namespace, labels, fields)
 
-    async def pages(
-        self, resource: Resource, *, namespace: str | None = None, labels: str | None = None, fields: str | None = None
-    ) -> AsyncIterator[tuple[list[Raw], str]]:
-        """All objects, page by page, and the version of the list; each says its kind, as in a watch. Raises Gone when late."""
-        said = {"apiVersion": resource.api_version, "kind": resource.kind}
+    async def _list(self, resource: Resource, namespace: str | None, labels: str | None, fields: str | None) -> list[Raw]:
         query = {"limit": str(PAGE), "labelSelector": labels, "fieldSelector": fields, "continue": None}
+        found: list[Raw] = []
         while True:
             request = Request(method="GET", path=path_of(resource, namespace, query=query))
             page = await self._call("list", resource.plural, request)
-            meta = page["metadata"]
-            yield [{**said, **item} for item in page.get("items") or ()], meta.get("resourceVersion") or ""
-            query["continue"] = meta.get("continue")
+            said = {"apiVersion": resource.api_version, "kind": resource.kind}
+            found.extend({**said, **item} for item in page.get("items") or ())
+            query["continue"] = page["metadata"].get("continue")
             if not query["continue"]:
-                return
+                return found
 
     async def create(self, resource: Resource, body: Raw) -> Raw:
         """A new object. Tried again like a read: its name makes a second one impossible. Raises AlreadyExists.

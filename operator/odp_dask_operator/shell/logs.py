@@ -34,9 +34,12 @@ class _ConsoleFormatter(logging.Formatter):
 
 
 def set_up_logs(form: LogFormat, *, verbose: bool) -> None:
-    """To standard error."""
+    """To standard error. Kopf's own lines come from WARNING on: what it does here is of no interest while it works."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter() if form is LogFormat.JSON else _ConsoleFormatter())
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     logging.getLogger("odp_dask_operator").setLevel(logging.DEBUG if verbose else logging.INFO)
-    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    for noisy in ("kopf", "aiohttp.access"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    # It warns that it takes no signals, and is not meant to.
+    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)

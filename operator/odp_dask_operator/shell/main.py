@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated
 
 import typer
@@ -79,19 +80,19 @@ def operate(
 
 
 def _run_until_signal(options: Options) -> None:
+    """In a thread of its own: in the main one Kopf would take the signals for itself, and the Lease would not be given back."""
     from odp_dask_operator.shell.connection import NoApiServer  # takes most of a second, which --help need not wait for
     from odp_dask_operator.shell.process import run
 
-    async def until_signal() -> None:
-        stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await run(options, stop)
-
-    try:
-        asyncio.run(until_signal())
-    except NoApiServer as error:
-        sys.exit(f"Error: {error}")
+    loop, stop = asyncio.new_event_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+    with ThreadPoolExecutor(1, thread_name_prefix="operator") as executor:
+        try:
+            executor.submit(loop.run_until_complete, run(options, stop)).result()
+        except NoApiServer as error:
+            sys.exit(f"Error: {error}")
+    loop.close()
 
 
 def main() -> None:

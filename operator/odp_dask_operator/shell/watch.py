@@ -1,19 +1,18 @@
-"""Watches jobs, presets and the objects of jobs: lists each kind once, follows it, and begins anew when something was missed.
-
-How to list and to follow is of the Kubernetes API concepts, "Efficient detection of changes".
-"""
+"""Watches jobs, presets and the objects of jobs through Kopf, which only listens here: no finalizer, no annotation, no retry."""
 
 import asyncio
-import contextlib
-import json
+import itertools
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any
+
+import aiohttp
+import kopf
 
 from odp_dask_operator.core.names import JOB_LABEL, JOB_RESOURCE, PRESET_RESOURCE, WORKER_GROUP_RESOURCE, Child, Resource
-from odp_dask_operator.shell.actions import unanswered
-from odp_dask_operator.shell.api import Api, Request, path_of
-from odp_dask_operator.shell.errors import ApiError, Gone, error_of
+from odp_dask_operator.shell.api import path_of
+from odp_dask_operator.shell.stateless import NoDiffs, NoProgress
+from odp_dask_operator.shell.world import shed
 
 JOB_CHILDREN = (
     Child.JOB.resource,
@@ -30,23 +29,28 @@ DASK_CHILDREN = (
     Child.AUTOSCALER.resource,
     WORKER_GROUP_RESOURCE,
 )
-SILENCE_S = 70.0
+PAGE = 500
+OWN_FINALIZER = f"{JOB_RESOURCE.api_version.partition('/')[0]}/never-set"
+"""Kopf takes its finalizer off objects that have no handler which needs it. Its default one is that of the Dask operator, which
+puts it on again, and so on for ever."""
+INACTIVITY_S = 70.0
 """The API server sends a bookmark every minute; a stream without one is dead."""
-PAUSES_S = (0.5, 1.0, 2.0, 3.0, 5.0)
-"""After failures in a row, the last one for all that follow: no watch gives up, and the probes say that it waits in vain."""
 Raw = dict[str, Any]
 log = logging.getLogger(__name__)
 
 
-class Streams(Protocol):
-    """Carries answers that go on."""
+class Patience:
+    """Pauses between the attempts of a request, without an end: no watch gives up, and the probes say that it waits in vain."""
 
-    def lines(self, request: Request, *, silence_s: float) -> AsyncGenerator[bytes, None]:
-        """The lines of an answer, until the server ends it.
+    def __iter__(self) -> Iterator[float]:
+        return itertools.chain((0.5, 1.0, 2.0, 3.0), itertools.repeat(5.0))
 
-        Raises ApiError when it is refused, OSError when it breaks off or nothing comes for so long.
-        """
-        ...
+
+class AllTasks(frozenset[asyncio.Task[Any]]):
+    """Kopf takes each task that began after it for its own and cancels it in the end: passes, Lease and resync among them."""
+
+    def __contains__(self, _task: object) -> bool:
+        return True
 
 
 class Watch:
@@ -54,110 +58,122 @@ class Watch:
 
     def __init__(
         self,
-        api: Api,
-        streams: Streams,
         *,
         namespaces: Sequence[str],
-        begun: Callable[[], None],
+        put: Callable[[Raw], None],
         heard: Callable[[Raw, bool], None],
-        known: Callable[[], None],
+        begun: Callable[[], None],
+        open_: Callable[[], None],
     ) -> None:
-        """`begun` is called when the watches begin anew, and `known` when all that was there then has been told.
+        """`put` is told of every object that is there.
 
-        `heard` is told of every object that is there, that changes, or that is gone (True).
+        `heard` is told of the same and of those that are gone (True), but only once `put` has been told of all; `begun` is called
+        when the watches begin anew, before either; `open_` when all of them stand, which where there is nothing is all to be heard.
         """
-        self._api, self._streams, self._namespaces = api, streams, namespaces
-        self._begun, self._heard, self._known = begun, heard, known
-        self._flag, self._turn = asyncio.Event(), asyncio.Lock()
-        self._unlisted = 0
+        self._namespaces, self._put, self._heard, self._begun, self._open = namespaces, put, heard, begun, open_
+        self._flag = asyncio.Event()
+        self._places: frozenset[str] = frozenset()
+        self._unlisted: set[str] = set()
+        self._unopened: set[str] = set()
 
     async def run(self, served: Callable[[Sequence[Resource]], Awaitable[Sequence[Resource]]], stop: asyncio.Event) -> None:
-        """Until `stop`. `served` waits until the API server knows the kinds without which nothing works, and returns the rest."""
+        """Until `stop`. `served` waits until the API server knows the kinds without which nothing works, and returns the rest.
+
+        Kopf would not watch a kind that is unknown when it begins, as all are for some seconds of an API server's start.
+        """
         while not stop.is_set():
             self._flag.clear()
             resources = (*ALWAYS, *await served(ALWAYS))
-            places = [(resource, namespace) for resource in resources for namespace in self._namespaces or (None,)]
-            self._unlisted = len(places)
-            self._begun()
-            flag = asyncio.create_task(self._flag.wait())
-            tasks = {flag, *(asyncio.create_task(self._follow(*place)) for place in places)}
-            try:
-                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    task.result()
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+            where: dict[str, Any] = {"namespaces": list(self._namespaces)} if self._namespaces else {"clusterwide": True}
+            self._places = frozenset(path_of(resource, place) for resource in resources for place in self._namespaces or (None,))
+            self._unlisted, self._unopened = set(self._places), set(self._places)
+            tasks = await kopf.spawn_tasks(
+                registry=self._registry(resources), settings=_settings(resources), stop_flag=self._flag, standalone=True, **where
+            )
+            await kopf.run_tasks(tasks, ignored=AllTasks())
 
     def again(self) -> None:
         """Ends the watches; `run` begins them anew unless it was told to stop."""
         self._flag.set()
 
-    async def _follow(self, resource: Resource, namespace: str | None) -> None:
-        """One kind, until something was missed. What went meanwhile nobody tells; then all begin anew."""
-        version = await self._list(resource, namespace)
-        if version is not None:
-            self._unlisted -= 1
-            if not self._unlisted:
-                self._known()
-            await self._stream(resource, namespace, version)
-        log.info("the watch of %s has missed something; all begin anew", resource.plural)
+    def _registry(self, resources: Sequence[Resource]) -> kopf.OperatorRegistry:
+        registry = kopf.OperatorRegistry()
+        kopf.on.login(registry=registry)(self._login)
+        kopf.on.startup(registry=registry)(self._on_startup)
+        for resource in resources:
+            group, _, version = resource.api_version.rpartition("/")
+            # Kopf calls no other handler before all objects of all kinds went through the indexing ones.
+            kopf.index(group, version, resource.plural, registry=registry, id="put")(self._on_object)
+            kopf.on.event(group, version, resource.plural, registry=registry, id="heard")(self._on_event)
+        return registry
 
-    async def _stream(self, resource: Resource, namespace: str | None, version: str) -> None:
-        """Tells of what changes, one stream after the other, until the server no longer knows the version to go on from."""
-        failures = 0
-        while True:
-            query = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": version, "labelSelector": _labels(resource)}
-            request = Request(method="GET", path=path_of(resource, namespace, query=query))
-            try:
-                async with contextlib.aclosing(self._streams.lines(request, silence_s=SILENCE_S)) as lines:
-                    async for line in lines:
-                        version, failures = self._take(json.loads(line)), 0
-            except Gone:
-                return
-            except ApiError as error:
-                log.warning("the watch of %s is put off: %s", resource.plural, unanswered(error))
-            except (OSError, ValueError) as error:  # cut off, or something else than the API server has answered
-                log.debug("the watch of %s breaks off: %s", resource.plural, type(error).__name__)
-            failures += 1
-            await asyncio.sleep(_pause_s(failures))
+    async def _login(self, **context: Any) -> kopf.AiohttpSession | None:
+        """The session that Kopf would make, with an ear for the watches that are opened."""
+        found = kopf.login_with_kubeconfig(**context) or kopf.login_with_service_account(**context)
+        if found is None:
+            return None
+        trace = aiohttp.TraceConfig()
+        trace.on_request_end.append(self._on_answer)
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=found.as_ssl_context()),
+            headers=found.as_http_headers(),
+            proxy=found.proxy_url,
+            trust_env=found.trust_env,
+            trace_configs=[trace],
+        )
+        return kopf.AiohttpSession(
+            server=found.server,
+            aiohttp_session=session,
+            default_namespace=found.default_namespace,
+            priority=found.priority,
+            expiration=found.expiration,
+        )
 
-    def _take(self, event: Raw) -> str:
-        """One event; returns the version to go on from. Raises ApiError for one that says that the watch has failed."""
-        kind, raw = event["type"], event["object"]
-        if kind == "ERROR":
-            raise error_of(raw.get("code") or 500, json.dumps(raw).encode())
-        if kind != "BOOKMARK":
-            self._heard(raw, kind == "DELETED")
-        version: str = raw["metadata"]["resourceVersion"]
-        return version
+    async def _on_answer(self, _session: aiohttp.ClientSession, _context: Any, params: aiohttp.TraceRequestEndParams) -> None:
+        """A watch begins when all that was there has been listed; another list follows one that has lost its thread (410).
 
-    async def _list(self, resource: Resource, namespace: str | None) -> str | None:
-        """Tells of all that is there; one kind after the other, and page by page, which bounds the memory that it takes.
-
-        Returns the version that the list is of; None when it broke off, and what was told of may be gone.
+        Kopf does not say what went in between. Then all watches begin anew: what is not told of again is gone.
         """
-        failures, version = 0, ""
-        while True:
-            try:
-                async with self._turn:
-                    async for page, read in self._api.pages(resource, namespace=namespace, labels=_labels(resource)):
-                        version = read
-                        for raw in page:
-                            self._heard(raw, False)
-                return version
-            except ApiError as error:
-                if version:
-                    return None
-                log.warning("the list of %s is put off: %s", resource.plural, unanswered(error))
-            failures += 1
-            await asyncio.sleep(_pause_s(failures))
+        place = next((place for place in self._places if params.url.path.endswith(place)), None)  # a proxy may put its own before
+        if place is None or params.response.status != 200 or "continue" in params.url.query:
+            return
+        if "watch" in params.url.query:
+            self._unopened.discard(place)
+            if not self._unopened:
+                self._open()
+        elif place in self._unlisted:
+            self._unlisted.discard(place)
+        else:
+            log.info("the watch of %s has missed something; all begin anew", place)
+            self.again()
+
+    async def _on_startup(self, **_: Any) -> None:
+        self._begun()
+
+    async def _on_object(self, body: kopf.Body, **_: Any) -> None:
+        raw = dict(body)
+        self._put(raw)
+        shed(raw)  # Kopf holds the object until all objects of all kinds were listed
+
+    async def _on_event(self, event: kopf.RawEvent, **_: Any) -> None:
+        self._heard(dict(event["object"]), event["type"] == "DELETED")
 
 
-def _labels(resource: Resource) -> str | None:
-    return None if resource in (JOB_RESOURCE, PRESET_RESOURCE) else JOB_LABEL
-
-
-def _pause_s(failures: int) -> float:
-    return PAUSES_S[min(failures, len(PAUSES_S)) - 1]
+def _settings(resources: Sequence[Resource]) -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.persistence.finalizer = OWN_FINALIZER
+    settings.persistence.diffbase_storage = NoDiffs()
+    settings.persistence.progress_storage = NoProgress()
+    settings.peering.standalone = True
+    settings.scanning.disabled = True  # needs no right to list namespaces and CRDs
+    settings.process.ultimate_exiting_timeout = None  # the process sees to its own end
+    settings.networking.error_backoffs = Patience()
+    settings.queueing.idle_timeout = 1.0
+    settings.watching.inactivity_timeout = INACTIVITY_S
+    settings.watching.chunk_size = PAGE
+    for resource in resources:
+        if resource not in (JOB_RESOURCE, PRESET_RESOURCE):
+            group, _, version = resource.api_version.rpartition("/")
+            settings.watching.label_selectors[group, version, resource.plural] = JOB_LABEL
+    return settings
