@@ -92,7 +92,10 @@ def runs(cluster: FakeCluster) -> bool:
 
 
 def pod_is_over(cluster: FakeCluster) -> bool:
-    return a_job(cluster) and not finished(cluster) and not (cluster.only("Job").get("status") or {}).get("active")
+    """Whether the Job wants a new pod: its last one has failed, or somebody deleted it."""
+    if not a_job(cluster) or finished(cluster):
+        return False
+    return not (cluster.only("Job").get("status") or {}).get("active") or not any(kind == "Pod" for kind, _ in cluster.objects)
 
 
 def delete_something(cluster: FakeCluster, kind: str) -> None:
