@@ -118,8 +118,7 @@ def new_place(
                 yield place
                 if request.session.testsfailed > failed_before:
                     keep_evidence(cluster, [place.namespace, release.namespace, SERVERS], evidence / name)
-                else:
-                    place.clear()
+                place.clear()
             except BaseException:
                 keep_evidence(cluster, [place.namespace, release.namespace, SERVERS], evidence / name)
                 raise
