@@ -15,8 +15,8 @@ from odp_dask_operator.shell.api import Api
 from odp_dask_operator.shell.connection import Connection, connect
 from odp_dask_operator.shell.errors import ApiError, NotFound
 from odp_dask_operator.shell.lease import TIMEOUT_S, Leadership
-from odp_dask_operator.shell.line import Key, Lane
 from odp_dask_operator.shell.metrics import Metrics
+from odp_dask_operator.shell.news import News
 from odp_dask_operator.shell.options import Options
 from odp_dask_operator.shell.presets import PresetSource
 from odp_dask_operator.shell.probes import Health, serve_probes
@@ -24,9 +24,9 @@ from odp_dask_operator.shell.progress import ProgressReader
 from odp_dask_operator.shell.queue import Queue
 from odp_dask_operator.shell.reconciler import Reconciler, Surroundings
 from odp_dask_operator.shell.retry import RetryPolicy
-from odp_dask_operator.shell.watch import DASK_CHILDREN, DASK_VERSION, Raw, Watch
+from odp_dask_operator.shell.watch import DASK_CHILDREN, DASK_VERSION, Watch
 from odp_dask_operator.shell.workers import Workers
-from odp_dask_operator.shell.world import World, job_of
+from odp_dask_operator.shell.world import World
 
 LAST_PASSES_S = 1.0
 """So long the passes under way may take when the process is to end; what they leave undone the next leader does."""
@@ -43,19 +43,26 @@ class Process:
     def __init__(self, options: Options, connection: Connection, stop: asyncio.Event) -> None:
         self._options, self._metrics, self._world, self._queue = options, Metrics(), World(), Queue()
         self._stop, self._may_write, self._look, self._resign = stop, asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._dask_served = self._watching = self._told = False
-        self._news: set[str] = set()
+        self._dask_served = self._watching = self._listed = False
+        self._metrics.queue_depth.set_function(lambda: len(self._queue))
         self._health = Health(time.monotonic, overdue_after_s=3.0 * options.resync_seconds + 60)
         self._api = Api(connection, counted=self._metrics.count_call)
         brief = Api(connection, timeout_s=TIMEOUT_S, counted=self._metrics.count_call, policy=RetryPolicy(attempts=1))
         self._leadership = Leadership(
             brief, namespace=options.settings.namespace, name=options.lease_name, me=options.identity, changed=self._lead
         )
+        self._news = News(self._world, self._queue, wanted=lambda: self._leadership.leads and self._health.synced)
         self._watch = Watch(
-            namespaces=options.namespaces, put=self._put, heard=self._heard, begun=self._begun, open_=self._all_open
+            namespaces=options.namespaces,
+            heard=self._news.heard,
+            begun=self._begun,
+            listed=self._all_listed,
+            open_=self._all_open,
         )
         self._progress = ProgressReader()
-        self._workers = Workers(self._queue, self._reconciler(), lane=self._lane, metrics=self._metrics, may_write=self._may_write)
+        self._workers = Workers(
+            self._queue, self._reconciler(), lane=self._news.lane, metrics=self._metrics, may_write=self._may_write
+        )
 
     async def run(self) -> None:
         """Until it is told to stop. Raises what ends it before."""
@@ -118,12 +125,11 @@ class Process:
             self._api, self._world, actions=actions, surroundings=around, settings=options.settings, metrics=self._metrics
         )
 
-    # What is heard
+    # What is known
 
     def _begun(self) -> None:
         self._world.clear_children()
-        self._news.clear()
-        self._watching = self._told = False
+        self._watching = self._listed = False
         self._health.begun()
         self._open()
 
@@ -131,54 +137,16 @@ class Process:
         self._watching = True
         self._settle()
 
+    def _all_listed(self) -> None:
+        self._listed = True
+        self._settle()
+
     def _settle(self) -> None:
-        """All is known when all watches stand and one has told of something, which none does before all have been listed."""
-        if not self._health.synced and self._watching and (self._told or not self._world.jobs()):
+        """All is known when all watches stand and all objects went through; where there is none, nothing says the latter."""
+        if not self._health.synced and self._watching and (self._listed or not self._world.jobs()):
             self._health.synced = True
             self._open()
-            for key in self._world.jobs():  # what was taken from the queue meanwhile was not looked at
-                self._enqueue(key)
-
-    def _put(self, raw: Raw) -> None:
-        if self._world.put(raw):
-            self._news.add(raw["metadata"]["uid"])
-
-    def _heard(self, raw: Raw, gone: bool) -> None:
-        """The echo of what we wrote ourselves is no reason to look at a job."""
-        if not self._told:
-            self._told = True
-            self._settle()
-        news = raw["metadata"]["uid"] in self._news
-        self._news.discard(raw["metadata"]["uid"])
-        if gone:
-            self._world.remove(raw)
-        elif not news:
-            return
-        key = job_of(raw)
-        if key is not None:
-            self._hear(key)
-        elif raw["kind"] == "OdpDaskPreset":
-            for job in self._world.jobs():
-                if self._lane(job) is Lane.NEW:
-                    self._hear(job)
-
-    def _hear(self, key: Key) -> None:
-        lane = self._lane(key)
-        if lane is not None and self._leadership.leads:
-            self._queue.hear(key, lane)
-            self._metrics.queue_depth.set(len(self._queue))
-
-    def _enqueue(self, key: Key) -> None:
-        lane = self._lane(key)
-        if lane is not None and self._leadership.leads:
-            self._queue.add(key, lane)
-            self._metrics.queue_depth.set(len(self._queue))
-
-    def _lane(self, key: Key) -> Lane | None:
-        raw = self._world.job(key)
-        if raw is None:
-            return None
-        return Lane.BEGUN if (raw.get("status") or {}).get("runs") else Lane.NEW
+            self._news.look_at_all()  # what was taken from the queue meanwhile was not looked at
 
     # Who leads
 
@@ -230,8 +198,7 @@ class Process:
                 self._world.remove_job(key, uid=uid)
         self._settle()
         self._metrics.set_jobs(self._phases())
-        for key in self._world.jobs():
-            self._enqueue(key)
+        self._news.look_at_all()
 
     def _phases(self) -> Iterator[str]:
         for key in self._world.jobs():

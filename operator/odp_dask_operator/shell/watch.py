@@ -60,18 +60,19 @@ class Watch:
         self,
         *,
         namespaces: Sequence[str],
-        put: Callable[[Raw], None],
         heard: Callable[[Raw, bool], None],
         begun: Callable[[], None],
+        listed: Callable[[], None],
         open_: Callable[[], None],
     ) -> None:
-        """`put` is told of every object that is there.
+        """`heard` is told of every object that is there (False) or is gone (True).
 
-        `heard` is told of the same and of those that are gone (True), but only once `put` has been told of all; `begun` is called
-        when the watches begin anew, before either; `open_` when all of them stand, which where there is nothing is all to be heard.
+        `begun` is called when the watches begin anew, before anything is heard; `listed` when all objects that were there have been
+        heard of, if there were any; `open_` when all watches stand.
         """
-        self._namespaces, self._put, self._heard, self._begun, self._open = namespaces, put, heard, begun, open_
+        self._namespaces, self._heard, self._begun, self._listed, self._open = namespaces, heard, begun, listed, open_
         self._flag = asyncio.Event()
+        self._all_heard = False
         self._places: frozenset[str] = frozenset()
         self._unlisted: set[str] = set()
         self._unopened: set[str] = set()
@@ -102,9 +103,10 @@ class Watch:
         kopf.on.startup(registry=registry)(self._on_startup)
         for resource in resources:
             group, _, version = resource.api_version.rpartition("/")
-            # Kopf calls no other handler before all objects of all kinds went through the indexing ones.
-            kopf.index(group, version, resource.plural, registry=registry, id="put")(self._on_object)
-            kopf.on.event(group, version, resource.plural, registry=registry, id="heard")(self._on_event)
+            # An index hears of all objects that are there, not of those that are gone; and before those of all kinds went through
+            # it, Kopf calls no other handler. One for each event: a second one would take as long as all the rest of Kopf's work.
+            kopf.index(group, version, resource.plural, registry=registry, id="there")(self._on_object)
+            kopf.on.event(group, version, resource.plural, registry=registry, id="gone", when=self._concerns)(self._on_event)
         return registry
 
     async def _login(self, **context: Any) -> kopf.AiohttpSession | None:
@@ -148,15 +150,23 @@ class Watch:
             self.again()
 
     async def _on_startup(self, **_: Any) -> None:
+        self._all_heard = False
         self._begun()
 
     async def _on_object(self, body: kopf.Body, **_: Any) -> None:
         raw = dict(body)
-        self._put(raw)
+        self._heard(raw, False)
         shed(raw)  # Kopf holds the object until all objects of all kinds were listed
 
+    def _concerns(self, event: kopf.RawEvent, **_: Any) -> bool:
+        return not self._all_heard or event["type"] == "DELETED"
+
     async def _on_event(self, event: kopf.RawEvent, **_: Any) -> None:
-        self._heard(dict(event["object"]), event["type"] == "DELETED")
+        if not self._all_heard:
+            self._all_heard = True
+            self._listed()
+        if event["type"] == "DELETED":
+            self._heard(dict(event["object"]), True)
 
 
 def _settings(resources: Sequence[Resource]) -> kopf.OperatorSettings:

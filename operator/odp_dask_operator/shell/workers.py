@@ -61,7 +61,6 @@ class Workers:
             finally:
                 self.busy -= 1
                 self._queue.done(key)
-                self._metrics.queue_depth.set(len(self._queue))
 
     async def _pass(self, key: Key) -> None:
         asked_s = None
