@@ -20,7 +20,7 @@ demo: install  ## load a real ocean table through the real SDK into verified Par
 	@$(BIN)/python tools/demo.py
 
 test: install  ## all tests that this machine can run; the summary names what was skipped and what would bring it
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses auto --dist loadfile $(ARGS)
 
 e2e: install .cache/bin/helm  ## the whole with real pods: on kind, or ARGS=--existing-cluster on the cluster of KUBECONFIG
 	$(BIN)/pytest tests/e2e $(ARGS)
@@ -43,7 +43,7 @@ bench: install  ## measure the speed claims; writes benchmarks/RESULTS.md
 bench-e2e: install .cache/bin/helm  ## apply to finished, in pairs with DaskJob, on the cluster of KUBECONFIG
 	$(BIN)/python -m benchmarks.e2e $(ARGS)
 
-bench-operator: install  ## measure the operator beside DaskJob (25 minutes); writes benchmarks/OPERATOR.md
+bench-operator: install  ## measure the operator beside DaskJob (half an hour); writes benchmarks/OPERATOR.md
 	$(BIN)/python -m benchmarks.operator $(ARGS)
 
 tools: .cache/bin/helm .cache/bin/kube-score .cache/bin/kubeconform  ## build what tests and charts use, from pinned Go modules, into .cache/bin

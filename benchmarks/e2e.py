@@ -16,23 +16,19 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from odp_dask_operator.core.desired import manifest
-from odp_dask_operator.core.names import Child
+from benchmarks.same_pods import dask_job
 from odp_dask_operator.core.plan import Plan, make_plan
 from odp_dask_operator.core.preset import presets_for
 from odp_dask_operator.core.record import read_job
 from odp_dask_operator.core.settings import Settings
 from tests.e2e import bundle
-from tests.e2e.cluster import Cluster, Raw
+from tests.e2e.cluster import Cluster
 from tests.e2e.eventually import eventually
 from tests.e2e.servers import NAMESPACE as SERVERS
 from tests.e2e.servers import servers
 from tests.e2e.workspace import Workspace, removed, workspace
 
-_TLS = ("DASK_DISTRIBUTED__COMM__", "DASK_SCHEDULER_ADDRESS")
-_TLS_VOLUME = "odp-tls"
 _ALLOWED_S = 1.0
 
 
@@ -85,7 +81,7 @@ def _ours(place: Workspace, name: str) -> float:
 
 
 def _theirs(place: Workspace, name: str) -> float:
-    raw, config = dask_job(place, name)
+    raw, config = dask_job(_plan(place, name), name)
     started = time.monotonic()
     place.cluster.create(config, place.namespace)
     place.cluster.create(raw, place.namespace)
@@ -102,21 +98,6 @@ def _theirs(place: Workspace, name: str) -> float:
     return took
 
 
-def dask_job(place: Workspace, name: str) -> tuple[Raw, Raw]:
-    """A DaskJob with the pods that the operator would make for the same job, but for the certificates; and its ConfigMap."""
-    plan = _plan(place, name)
-    cluster, config = manifest(Child.CLUSTER, plan), manifest(Child.CONFIG_MAP, plan)
-    runner = manifest(Child.JOB, plan)["spec"]["template"]["spec"]
-    for part in ("scheduler", "worker"):
-        cluster["spec"][part] = {**cluster["spec"][part], "spec": _plain(cluster["spec"][part]["spec"])}
-        cluster["spec"][part].pop("metadata", None)
-    config["metadata"] = {"name": config["metadata"]["name"]}
-    spec = {"job": {"spec": _plain(runner)}, "cluster": {"spec": cluster["spec"]}}
-    service = spec["cluster"]["spec"]["scheduler"]["service"]
-    service["selector"] = {"dask.org/cluster-name": name, "dask.org/component": "scheduler"}
-    return {"apiVersion": "kubernetes.dask.org/v1", "kind": "DaskJob", "metadata": {"name": name}, "spec": spec}, config
-
-
 def _plan(place: Workspace, name: str) -> Plan:
     meta = {"name": name, "namespace": place.namespace, "uid": str(uuid.uuid4()), "generation": 1}
     spec = {"scale": "small", "credentials": {"secretName": "odp-api-key"}, "load": place.load(name)}
@@ -128,17 +109,6 @@ def _plan(place: Workspace, name: str) -> Plan:
     plan = make_plan(read_job(raw), presets=presets, settings=settings)
     assert isinstance(plan, Plan), plan
     return plan
-
-
-def _plain(pod: dict[str, Any]) -> dict[str, Any]:
-    """Without TLS."""
-    (container,) = pod["containers"]
-    kept = {
-        **container,
-        "env": [each for each in container["env"] if not each["name"].startswith(_TLS)],
-        "volumeMounts": [each for each in container["volumeMounts"] if each["name"] != _TLS_VOLUME],
-    }
-    return {**pod, "containers": [kept], "volumes": [each for each in pod["volumes"] if each["name"] != _TLS_VOLUME]}
 
 
 if __name__ == "__main__":

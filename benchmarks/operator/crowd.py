@@ -1,10 +1,18 @@
 """Makes jobs, ours and DaskJobs of the same size, all at once or at a rate."""
 
 import time
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from benchmarks import same_pods
+from benchmarks.operator.programs import SYSTEM
+from odp_dask_operator.core.plan import Plan, make_plan
+from odp_dask_operator.core.preset import presets_for
+from odp_dask_operator.core.record import read_job
+from odp_dask_operator.core.settings import Settings
+from odp_dask_operator.presets import BUILT_IN
 from tests.support.apiserver import ApiServer
 
 NAMESPACE = "bench"
@@ -58,6 +66,23 @@ def dask_job(number: int) -> Raw:
     }
     spec = {"job": {"spec": {**pod("job", "python", "main.py"), "restartPolicy": "Never"}}, "cluster": {"spec": cluster}}
     return {"apiVersion": "kubernetes.dask.org/v1", "kind": "DaskJob", "metadata": {"name": name(number)}, "spec": spec}
+
+
+def dask_job_of_our_pods(number: int) -> Raw:
+    """With the pods of `our_job`, without certificates."""
+    raw = our_job(number)
+    raw["metadata"] |= {"namespace": NAMESPACE, "uid": str(uuid.uuid4()), "generation": 1}
+    presets = [preset.model_dump(mode="json", by_alias=True, exclude_none=True) for preset in BUILT_IN.values()]
+    for preset in presets:
+        preset["metadata"]["namespace"] = SYSTEM
+    plan = make_plan(
+        read_job(raw),
+        presets=presets_for(presets, job_namespace=NAMESPACE, operator_namespace=SYSTEM),
+        settings=Settings(image="example.org/odp-loader:1", namespace=SYSTEM, dask_namespace=SYSTEM),
+    )
+    assert isinstance(plan, Plan), plan
+    document, _config = same_pods.dask_job(plan, name(number))
+    return document
 
 
 def create(server: ApiServer, place: str, make: Callable[[int], Raw], count: int, *, per_second: float | None = None) -> None:

@@ -141,6 +141,18 @@ def test_the_jobs_of_the_benchmark_are_valid_and_their_names_lead_back() -> None
     assert crowd.dask_job(7)["spec"]["cluster"]["spec"]["worker"]["replicas"] == document["spec"]["workers"]["replicas"]
 
 
+def test_a_dask_job_of_our_pods_has_all_that_ours_have_but_certificates() -> None:
+    spec = crowd.dask_job_of_our_pods(7)["spec"]
+    assert spec["cluster"]["spec"]["worker"]["replicas"] == crowd.WORKERS
+    assert spec["cluster"]["spec"]["scheduler"]["service"]["selector"]["dask.org/cluster-name"] == crowd.name(7)
+    for pod in (spec["job"]["spec"], *(spec["cluster"]["spec"][part]["spec"] for part in ("scheduler", "worker"))):
+        (container,) = pod["containers"]
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+        assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]} != set()
+        assert container["env"]
+        assert "tls" not in json.dumps(pod).lower()
+
+
 def test_only_the_pods_that_do_the_work_end_by_themselves() -> None:
     assert nodes.works({"odpdask.dev/component": "loader"})
     assert nodes.works({"dask.org/component": "job-runner"})
