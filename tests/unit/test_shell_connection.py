@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from odp_dask_operator.shell.connection import proxy_to
+
 PROGRAM = "from odp_dask_operator.shell.main import main; main()"
 
 
@@ -29,3 +31,22 @@ def test_without_an_api_server_it_ends_with_a_sentence(tmp_path: Path, content: 
     assert "name in KUBECONFIG a file with a current context" in sentence
     assert "Traceback" not in ended.stderr
     assert "a-secret-token" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "proxy"),
+    [
+        ("https://api.example.org:6443", "http://proxy.example.org:3128"),
+        ("https://10.96.0.1:443", None),
+        ("https://api.cluster.local", None),
+        ("http://127.0.0.1:8001", None),
+    ],
+)
+def test_the_way_to_the_api_server_is_what_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch, host: str, proxy: str | None
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example.org:3128")
+    monkeypatch.setenv("NO_PROXY", "10.96.0.1,.cluster.local")
+    assert proxy_to(host) == proxy

@@ -1,6 +1,8 @@
 """Connects to the API server with the credentials that the process has: its service account's, or a kubeconfig's."""
 
 import os
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import yaml
@@ -18,6 +20,8 @@ class Connection:
 
     def __init__(self, configuration: client.Configuration) -> None:
         configuration.connection_pool_maxsize = CONNECTIONS
+        configuration.proxy = configuration.proxy or proxy_to(configuration.host)
+        configuration.client_session_kwargs = {"trust_env": False}  # it would read the environment, in a thread, at each request
         self._configuration = configuration
         self._client = client.ApiClient(configuration)
 
@@ -39,6 +43,12 @@ class Connection:
     async def close(self) -> None:
         """Gives the connections back."""
         await self._client.close()
+
+
+def proxy_to(host: str) -> str | None:
+    """The proxy on the way to a server, by HTTPS_PROXY and NO_PROXY; None where there is none."""
+    parts = urlsplit(host)
+    return None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
 
 
 class NoApiServer(Exception):
