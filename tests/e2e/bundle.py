@@ -27,7 +27,8 @@ VALUES = (
     "dask-operator.image.name=localhost/dask-operator",
     "dask-operator.image.tag=dev",
     "presets.small.worker.cpu=400m",
-    "presets.medium.loader.cpu=300m",  # `auto` begins with it
+    "presets.medium.loader.cpu=300m",  # `auto` begins with this one
+    "presets.medium.loader.memory=1Gi",
     *(
         f"presets.small.{setting}"
         for setting in ("scheduler.cpu=200m", "scheduler.memory=1Gi", "loader.cpu=300m", "loader.memory=1Gi")
