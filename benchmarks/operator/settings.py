@@ -11,3 +11,5 @@ class Settings:
     """That are there at once."""
     rounds: int
     """Of the bursts, whose time is their result."""
+    same_pods: bool = False
+    """Whether a DaskJob with the pods of our jobs takes part in the bursts."""
