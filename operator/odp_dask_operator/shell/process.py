@@ -24,7 +24,7 @@ from odp_dask_operator.shell.progress import ProgressReader
 from odp_dask_operator.shell.queue import Queue
 from odp_dask_operator.shell.reconciler import Reconciler, Surroundings
 from odp_dask_operator.shell.retry import RetryPolicy
-from odp_dask_operator.shell.watch import DASK_CHILDREN, DASK_VERSION, Watch
+from odp_dask_operator.shell.watch import DASK_CHILDREN, DASK_VERSION, Watch, labels_of
 from odp_dask_operator.shell.workers import Workers
 from odp_dask_operator.shell.world import World
 
@@ -43,7 +43,8 @@ class Process:
     def __init__(self, options: Options, connection: Connection, stop: asyncio.Event) -> None:
         self._options, self._metrics, self._world, self._queue = options, Metrics(), World(), Queue()
         self._stop, self._may_write, self._look, self._resign = stop, asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._dask_served = self._watching = self._listed = False
+        self._dask_served = self._watching = False
+        self._times_begun = 0
         self._metrics.queue_depth.set_function(lambda: len(self._queue))
         self._health = Health(time.monotonic, overdue_after_s=3.0 * options.resync_seconds + 60)
         self._api = Api(connection, counted=self._metrics.count_call)
@@ -56,7 +57,6 @@ class Process:
             namespaces=options.namespaces,
             heard=self._news.heard,
             begun=self._begun,
-            listed=self._all_listed,
             open_=self._all_open,
         )
         self._progress = ProgressReader()
@@ -129,24 +129,25 @@ class Process:
 
     def _begun(self) -> None:
         self._world.clear_children()
-        self._watching = self._listed = False
+        self._watching = False
+        self._times_begun += 1
         self._health.begun()
         self._open()
 
     def _all_open(self) -> None:
         self._watching = True
-        self._settle()
+        self._look.set()
 
-    def _all_listed(self) -> None:
-        self._listed = True
-        self._settle()
-
-    def _settle(self) -> None:
-        """All is known when all watches stand and all objects went through; where there is none, nothing says the latter."""
-        if not self._health.synced and self._watching and (self._listed or not self._world.jobs()):
+    async def _know(self) -> None:
+        """Lists all that is there, once all watches stand: what changes after that they tell. Then all is known."""
+        times_begun = self._times_begun
+        for resource in self._watch.resources:
+            for namespace in self._options.namespaces or (None,):
+                for raw in await self._api.list_all(resource, namespace=namespace, labels=labels_of(resource)):
+                    self._world.put(raw)
+        if times_begun == self._times_begun:
             self._health.synced = True
             self._open()
-            self._news.look_at_all()  # what was taken from the queue meanwhile was not looked at
 
     # Who leads
 
@@ -196,7 +197,8 @@ class Process:
         for key, uid in before.items():
             if uid not in there:
                 self._world.remove_job(key, uid=uid)
-        self._settle()
+        if self._watching and not self._health.synced:
+            await self._know()
         self._metrics.set_jobs(self._phases())
         self._news.look_at_all()
 

@@ -62,17 +62,16 @@ class Watch:
         namespaces: Sequence[str],
         heard: Callable[[Raw, bool], None],
         begun: Callable[[], None],
-        listed: Callable[[], None],
         open_: Callable[[], None],
     ) -> None:
         """`heard` is told of every object that is there (False) or is gone (True).
 
-        `begun` is called when the watches begin anew, before anything is heard; `listed` when all objects that were there have been
-        heard of, if there were any; `open_` when all watches stand.
+        `begun` is called when the watches begin anew, before anything is heard; `open_` when all of them stand: what changes from
+        then on is told, what was there may not have been told yet.
         """
-        self._namespaces, self._heard, self._begun, self._listed, self._open = namespaces, heard, begun, listed, open_
+        self._namespaces, self._heard, self._begun, self._open = namespaces, heard, begun, open_
+        self.resources: tuple[Resource, ...] = ()
         self._flag = asyncio.Event()
-        self._all_heard = False
         self._places: frozenset[str] = frozenset()
         self._unlisted: set[str] = set()
         self._unopened: set[str] = set()
@@ -84,7 +83,7 @@ class Watch:
         """
         while not stop.is_set():
             self._flag.clear()
-            resources = (*ALWAYS, *await served(ALWAYS))
+            self.resources = resources = (*ALWAYS, *await served(ALWAYS))
             where: dict[str, Any] = {"namespaces": list(self._namespaces)} if self._namespaces else {"clusterwide": True}
             self._places = frozenset(path_of(resource, place) for resource in resources for place in self._namespaces or (None,))
             self._unlisted, self._unopened = set(self._places), set(self._places)
@@ -103,10 +102,8 @@ class Watch:
         kopf.on.startup(registry=registry)(self._on_startup)
         for resource in resources:
             group, _, version = resource.api_version.rpartition("/")
-            # An index hears of all objects that are there, not of those that are gone; and before those of all kinds went through
-            # it, Kopf calls no other handler. One for each event: a second one would take as long as all the rest of Kopf's work.
-            kopf.index(group, version, resource.plural, registry=registry, id="there")(self._on_object)
-            kopf.on.event(group, version, resource.plural, registry=registry, id="gone", when=self._concerns)(self._on_event)
+            # No index, though it would say when all is heard of: Kopf wakes all that wait for that each time one went through.
+            kopf.on.event(group, version, resource.plural, registry=registry, id="heard")(self._on_event)
         return registry
 
     async def _login(self, **context: Any) -> kopf.AiohttpSession | None:
@@ -150,23 +147,12 @@ class Watch:
             self.again()
 
     async def _on_startup(self, **_: Any) -> None:
-        self._all_heard = False
         self._begun()
 
-    async def _on_object(self, body: kopf.Body, **_: Any) -> None:
-        raw = dict(body)
-        self._heard(raw, False)
-        shed(raw)  # Kopf holds the object until all objects of all kinds were listed
-
-    def _concerns(self, event: kopf.RawEvent, **_: Any) -> bool:
-        return not self._all_heard or event["type"] == "DELETED"
-
     async def _on_event(self, event: kopf.RawEvent, **_: Any) -> None:
-        if not self._all_heard:
-            self._all_heard = True
-            self._listed()
-        if event["type"] == "DELETED":
-            self._heard(dict(event["object"]), True)
+        raw = dict(event["object"])
+        self._heard(raw, event["type"] == "DELETED")
+        shed(raw)  # Kopf holds the object for a while
 
 
 def _settings(resources: Sequence[Resource]) -> kopf.OperatorSettings:
@@ -183,7 +169,12 @@ def _settings(resources: Sequence[Resource]) -> kopf.OperatorSettings:
     settings.watching.inactivity_timeout = INACTIVITY_S
     settings.watching.chunk_size = PAGE
     for resource in resources:
-        if resource not in (JOB_RESOURCE, PRESET_RESOURCE):
+        if labels := labels_of(resource):
             group, _, version = resource.api_version.rpartition("/")
-            settings.watching.label_selectors[group, version, resource.plural] = JOB_LABEL
+            settings.watching.label_selectors[group, version, resource.plural] = labels
     return settings
+
+
+def labels_of(resource: Resource) -> str | None:
+    """By which objects of a kind are chosen that are watched."""
+    return None if resource in (JOB_RESOURCE, PRESET_RESOURCE) else JOB_LABEL
