@@ -43,7 +43,7 @@ bench: install  ## measure the speed claims; writes benchmarks/RESULTS.md
 bench-e2e: install .cache/bin/helm  ## apply to finished, in pairs with DaskJob, on the cluster of KUBECONFIG
 	$(BIN)/python -m benchmarks.e2e $(ARGS)
 
-bench-operator: install  ## measure the operator beside DaskJob (half an hour); writes benchmarks/OPERATOR.md
+bench-operator: install  ## measure the operator beside DaskJob (an hour); writes benchmarks/OPERATOR.md
 	$(BIN)/python -m benchmarks.operator $(ARGS)
 
 tools: .cache/bin/helm .cache/bin/kube-score .cache/bin/kubeconform  ## build what tests and charts use, from pinned Go modules, into .cache/bin

@@ -1,6 +1,6 @@
 """Measures the operator beside DaskJob of dask-kubernetes; `make bench-operator` runs it. Writes benchmarks/OPERATOR.md.
 
-    python -m benchmarks.operator                              everything with 1000 jobs: about half an hour on two cores
+    python -m benchmarks.operator                              everything with 1000 jobs: about an hour on two cores
     python -m benchmarks.operator --jobs 50 --only burst       a look
 
 Needs Linux, whose /proc tells memory and CPU time, and kube-apiserver, etcd and kube-controller-manager as tests/contract does.

@@ -1,7 +1,6 @@
 """What is known of the cluster, the smallest patch, the probes and the certificate."""
 
 import asyncio
-import copy
 import datetime
 from typing import Any
 
@@ -18,7 +17,7 @@ from odp_dask_operator.shell.events import FRESH_S, EventReader
 from odp_dask_operator.shell.line import Key
 from odp_dask_operator.shell.merge import merge_patch
 from odp_dask_operator.shell.probes import Health
-from odp_dask_operator.shell.world import UNCONFIRMED_S, World, shed
+from odp_dask_operator.shell.world import UNCONFIRMED_S, World
 from tests.support.memory_transport import answer
 
 JOB = Key("ocean", "sst")
@@ -87,20 +86,19 @@ def test_children_are_found_by_the_label_of_their_job_and_kept_small() -> None:
     assert world.children(JOB, now=0) == ()
 
 
-@pytest.mark.parametrize("kind", ["Pod", "Service", "Job", "OdpDaskJob"])
-def test_what_is_kept_of_an_object_stays_when_the_rest_is_let_go(kind: str) -> None:
-    world, raw = World(), thing(kind, spec={"backoffLimit": 3, "containers": [1]}, status={"phase": "Running"})
-    world.put(raw)
+@pytest.mark.parametrize("kind", ["Pod", "OdpDaskJob", "OdpDaskPreset"])
+def test_what_went_while_it_was_listed_does_not_come_back(kind: str) -> None:
+    world = World()
 
-    def kept() -> Any:
-        return world.job(JOB), world.children(JOB, now=0)
+    def there() -> Any:
+        return world.jobs(), world.children(JOB, now=0), world.presets()
 
-    before = copy.deepcopy(kept())
-    shed(raw)
-    assert kept() == before
-    assert "managedFields" not in raw["metadata"]
-    if kind == "Pod":
-        assert raw["spec"] == {}
+    world.begin_listing()
+    world.remove(thing(kind))
+    assert world.put(thing(kind)) is False
+    assert there() == ((), (), ())
+    assert world.put(thing(kind, uid="successor")) is True
+    assert there() != ((), (), ())
 
 
 def test_events_are_read_again_when_they_may_have_changed() -> None:

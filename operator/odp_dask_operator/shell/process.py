@@ -138,17 +138,6 @@ class Process:
         self._watching = True
         self._look.set()
 
-    async def _know(self) -> None:
-        """Lists all that is there, once all watches stand: what changes after that they tell. Then all is known."""
-        times_begun = self._times_begun
-        for resource in self._watch.resources:
-            for namespace in self._options.namespaces or (None,):
-                for raw in await self._api.list_all(resource, namespace=namespace, labels=labels_of(resource)):
-                    self._world.put(raw)
-        if times_begun == self._times_begun:
-            self._health.synced = True
-            self._open()
-
     # Who leads
 
     def _lead(self, leads: bool) -> None:
@@ -185,20 +174,27 @@ class Process:
                 await asyncio.wait_for(self._look.wait(), pause)
 
     async def _resync(self) -> None:
-        """Reads all jobs, whatever the watches told of them, and has each looked at."""
+        """Reads all jobs, whatever the watches told of them, and has each looked at.
+
+        The first time after all watches stand it reads their objects, too: what changes from then on they tell, so all is known.
+        """
         before = {key: raw["metadata"]["uid"] for key in self._world.jobs() if (raw := self._world.job(key))}
         if await self._discover():
             self._watch.again()
+        learns, times_begun = self._watching and not self._health.synced, self._times_begun
         there = set()
-        for namespace in self._options.namespaces or (None,):
-            for raw in await self._api.list_all(JOB_RESOURCE, namespace=namespace):
-                there.add(raw["metadata"]["uid"])
-                self._world.put(raw)
+        self._world.begin_listing()
+        for resource in self._watch.resources if learns else (JOB_RESOURCE,):
+            for namespace in self._options.namespaces or (None,):
+                for raw in await self._api.list_all(resource, namespace=namespace, labels=labels_of(resource)):
+                    there.add(raw["metadata"]["uid"])
+                    self._world.put(raw)
         for key, uid in before.items():
             if uid not in there:
                 self._world.remove_job(key, uid=uid)
-        if self._watching and not self._health.synced:
-            await self._know()
+        if learns and times_begun == self._times_begun:
+            self._health.synced = True
+            self._open()
         self._metrics.set_jobs(self._phases())
         self._news.look_at_all()
 

@@ -12,7 +12,6 @@ import kopf
 from odp_dask_operator.core.names import JOB_LABEL, JOB_RESOURCE, PRESET_RESOURCE, WORKER_GROUP_RESOURCE, Child, Resource
 from odp_dask_operator.shell.api import path_of
 from odp_dask_operator.shell.stateless import NoDiffs, NoProgress
-from odp_dask_operator.shell.world import shed
 
 JOB_CHILDREN = (
     Child.JOB.resource,
@@ -150,9 +149,7 @@ class Watch:
         self._begun()
 
     async def _on_event(self, event: kopf.RawEvent, **_: Any) -> None:
-        raw = dict(event["object"])
-        self._heard(raw, event["type"] == "DELETED")
-        shed(raw)  # Kopf holds the object for a while
+        self._heard(dict(event["object"]), event["type"] == "DELETED")
 
 
 def _settings(resources: Sequence[Resource]) -> kopf.OperatorSettings:

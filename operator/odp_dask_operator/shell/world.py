@@ -44,6 +44,11 @@ class World:
     _children: dict[Key, dict[str, _Packed]] = field(default_factory=dict)
     _presets: dict[Key, Raw] = field(default_factory=dict)
     _unconfirmed: dict[str, float] = field(default_factory=dict)
+    _gone: set[str] = field(default_factory=set)
+
+    def begin_listing(self) -> None:
+        """What is removed from now on may still be in the lists that are read next; what went before is not."""
+        self._gone.clear()
 
     def jobs(self) -> tuple[Key, ...]:
         """All jobs that are known."""
@@ -67,6 +72,8 @@ class World:
     def put(self, raw: Mapping[str, Any]) -> bool:
         """Something that was read or heard of; returns whether a decision may differ by it. What is older than known is not."""
         kind, meta = raw["kind"], raw["metadata"]
+        if meta["uid"] in self._gone:
+            return False
         match kind:
             case JOB_RESOURCE.kind:
                 return _keep(self._jobs, Key(meta["namespace"], meta["name"]), raw)
@@ -87,14 +94,14 @@ class World:
         """Something that we made ourselves just now; a watch may have been quicker than the answer."""
         uid, job = raw["metadata"]["uid"], job_of(raw)
         confirmed = job is not None and uid in self._children.get(job, {})
-        self.put(raw)
-        if not confirmed:
+        if self.put(raw) and not confirmed:
             self._unconfirmed[uid] = now + UNCONFIRMED_S
 
     def remove(self, raw: Mapping[str, Any]) -> None:
         """Something is gone. A job that was made again under the same name stays."""
         kind, meta = raw["kind"], raw["metadata"]
         key = Key(meta["namespace"], meta["name"])
+        self._gone.add(meta["uid"])
         match kind:
             case JOB_RESOURCE.kind:
                 self.remove_job(key, uid=meta["uid"])
@@ -159,13 +166,6 @@ def _packed(raw: Raw, version: int) -> _Packed:
 
 def _version(raw: Mapping[str, Any]) -> int:
     return int(raw["metadata"]["resourceVersion"])
-
-
-def shed(raw: Raw) -> None:
-    """Lets go, in place, of the most that a world which has been told of the object does not keep."""
-    raw["metadata"].pop("managedFields", None)
-    if raw["kind"] not in _SPEC_IS_READ:
-        raw.get("spec", {}).clear()
 
 
 def _trimmed(raw: Mapping[str, Any]) -> Raw:
