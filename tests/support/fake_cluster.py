@@ -20,6 +20,7 @@ from odp_dask_operator.core.preset import presets_for
 from odp_dask_operator.core.reconcile import Step, reconcile
 from odp_dask_operator.core.settings import Settings
 from odp_dask_operator.core.status import to_json
+from odp_dask_operator.shell.world import kept
 from odp_dask_operator.spec.meta import format_time
 from tests.support.operator_jobs import SETTINGS, START, built_in_presets
 
@@ -117,7 +118,7 @@ class FakeCluster:
         met = [self.objects[key] for key in self._met if key in self.objects and self.objects[key] not in labelled]
         body = None if self.progress is None else json.dumps(self.progress).encode()
         return Facts(
-            objects=copy.deepcopy([*labelled, *met]),
+            objects=copy.deepcopy([kept(raw) for raw in (*labelled, *met)]),
             events=events,
             progress=body,
             dask_served=self.dask_served,

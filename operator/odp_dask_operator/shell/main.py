@@ -1,6 +1,7 @@
 """The command `odp-dask-operator`: flags and environment become one process."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -15,6 +16,8 @@ from odp_dask_operator.shell.logs import set_up_logs
 from odp_dask_operator.shell.options import LogFormat, Options
 
 PREFIX = "ODP_DASK_OPERATOR_"
+COLLECTED_AFTER = (20_000, 20, 20)
+"""Cycles are looked for thirty times more seldom than by default: most that is made is JSON of the API server, which has none."""
 app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, context_settings={"auto_envvar_prefix": "ODP_DASK_OPERATOR"}
 )
@@ -84,6 +87,8 @@ def _run_until_signal(options: Options) -> None:
     from odp_dask_operator.shell.connection import NoApiServer  # takes most of a second, which --help need not wait for
     from odp_dask_operator.shell.process import run
 
+    gc.freeze()  # what was imported stays
+    gc.set_threshold(*COLLECTED_AFTER)
     loop, stop = asyncio.new_event_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))

@@ -5,7 +5,7 @@ Reading it costs no request. Kubernetes promises that resource versions of one r
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +17,10 @@ UNCONFIRMED_S = 30.0
 """So long an object that we made counts as there though no watch has told of it."""
 _SPEC_IS_READ = ("Service", "Ingress", "NetworkPolicy", "DaskAutoscaler", "OdpDaskJob", "OdpDaskPreset")
 _ANNOTATIONS_ARE_READ = ("Service", "Ingress", "NetworkPolicy", "OdpDaskJob")
-_STATUS_IS_READ = ("Job", "Pod", "Deployment", "Service", "OdpDaskJob")
-"""That of a DaskCluster says nothing."""
+_STATUS_IS_READ = ("Job", "Service", "OdpDaskJob")
+"""As a whole. That of a DaskCluster says nothing; of Pods and Deployments little is read, and they change most."""
+_READ_OF_POD = ("phase", "reason", "podIP")
+_READ_OF_CONTAINER = ("name", "image", "state", "lastState")
 _KEPT_WHOLE = ("OdpDaskJob", "OdpDaskPreset")
 _NOT_READ = ("resourceVersion", "generation")
 """Of the metadata of a child; they change with what is not read."""
@@ -87,7 +89,7 @@ class World:
         before, version = found.get(uid), _version(raw)
         if before is not None and before.version >= version:
             return False
-        found[uid] = _packed(_trimmed(raw), version)
+        found[uid] = _packed(kept(raw), version)
         return before is None or before.text != found[uid].text
 
     def put_own(self, raw: Mapping[str, Any], *, now: float) -> None:
@@ -151,7 +153,7 @@ def _keep(known: dict[Key, Raw], key: Key, raw: Mapping[str, Any]) -> bool:
     before = known.get(key)
     if before is not None and before["metadata"]["uid"] == raw["metadata"]["uid"] and _version(before) >= _version(raw):
         return False
-    known[key] = _trimmed(raw)
+    known[key] = kept(raw)
     return before is None or _but_for_version(before) != _but_for_version(known[key])
 
 
@@ -168,18 +170,34 @@ def _version(raw: Mapping[str, Any]) -> int:
     return int(raw["metadata"]["resourceVersion"])
 
 
-def _trimmed(raw: Mapping[str, Any]) -> Raw:
+def kept(raw: Mapping[str, Any]) -> Raw:
     """What decisions are made from; a thousand jobs have some twenty thousand objects."""
     kind = raw["kind"]
     left_out = {"managedFields"} if kind in _ANNOTATIONS_ARE_READ else {"managedFields", "annotations"}
     if kind not in _KEPT_WHOLE:
         left_out.update(_NOT_READ)
     meta = {name: value for name, value in raw["metadata"].items() if name not in left_out}
-    kept: Raw = {"apiVersion": raw.get("apiVersion"), "kind": kind, "metadata": meta}
+    rest: Raw = {"apiVersion": raw.get("apiVersion"), "kind": kind, "metadata": meta}
     if kind in _SPEC_IS_READ:
-        kept["spec"] = raw.get("spec")
+        rest["spec"] = raw.get("spec")
     elif kind == "Job":
-        kept["spec"] = {"backoffLimit": (raw.get("spec") or {}).get("backoffLimit")}
-    if kind in _STATUS_IS_READ and "status" in raw:
-        kept["status"] = raw["status"]
-    return kept
+        rest["spec"] = {"backoffLimit": (raw.get("spec") or {}).get("backoffLimit")}
+    match kind, raw.get("status"):
+        case "Pod", Mapping() as status:
+            rest["status"] = _only(status, _READ_OF_POD) | {
+                "conditions": _conditions(status, "PodScheduled"),
+                "containerStatuses": [_only(container, _READ_OF_CONTAINER) for container in status.get("containerStatuses") or ()],
+            }
+        case "Deployment", Mapping() as status:
+            rest["status"] = _only(status, ("readyReplicas",)) | {"conditions": _conditions(status, "ReplicaFailure")}
+        case _, Mapping() as status if kind in _STATUS_IS_READ:
+            rest["status"] = status
+    return rest
+
+
+def _only(raw: Mapping[str, Any], names: Sequence[str]) -> Raw:
+    return {name: raw[name] for name in names if name in raw}
+
+
+def _conditions(status: Mapping[str, Any], kind: str) -> list[Raw]:
+    return [condition for condition in status.get("conditions") or () if condition["type"] == kind]
