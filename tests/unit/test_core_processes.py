@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -88,6 +89,10 @@ def get(url: str) -> bytes:
         return body
 
 
+def has_arrow(process: psutil.Process) -> bool:
+    return any("pyarrow" in mapped.path for mapped in process.memory_maps())
+
+
 @pytest.fixture
 def plan(tmp_path: Path) -> Plan:
     load = {"source": {"synthetic": {"rows": 1000}}, "sink": {"parquet": {"url": str(tmp_path / "out")}}}
@@ -133,8 +138,13 @@ def test_scheduler_worker_and_loader_find_each_other_over_tls(started: tuple[lis
     assert [worker["name"] for worker in workers] == ["w-0"]
     (known,) = json.loads(get(f"{scheduler}/json/identity.json"))["workers"].values()
     assert (known["nthreads"], known["memory_limit"]) == (4, 2 * 2**30)
-    for process in psutil.Process(pods[1].process.pid).children():
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        get(f"http://127.0.0.1:{ports['8788']}/status")
+    nanny = psutil.Process(pods[1].process.pid)
+    for process in nanny.children():
         assert process.environ()["MALLOC_MMAP_THRESHOLD_"] == "67108864", "the worker itself, not only its nanny"
+    assert any(has_arrow(process) for process in nanny.children()), "before the first task comes"
+    assert not has_arrow(nanny), "which runs no tasks"
     try:
         assert loader.process.wait(DEADLINE_S) == 0, (folder / "loader.log").read_text()
     finally:
