@@ -134,11 +134,39 @@ def test_a_loader_is_not_asked_each_time_its_job_is_looked_at(server: Server) ->
     assert len(asked) == 2
 
 
-def test_a_quota_is_a_condition_and_the_pass_goes_no_further(server: Server) -> None:
+GUARDS = ["POST services", "POST networkpolicies", "POST configmaps", "POST secrets"]
+
+
+def test_what_guards_pods_is_made_at_once_and_is_there_before_any_pod_is_made(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reconciler = operator(server, Metrics())
+    passes(server, reconciler, 1)
+    server.requests.clear()
+    all_asked, answered, send = asyncio.Event(), list[str](), server.send
+
+    async def slow(request: Request, *, timeout_s: float) -> Answer:
+        end = await send(request, timeout_s=timeout_s)
+        asked = server.written()
+        if len(asked) <= len(GUARDS):
+            if len(asked) == len(GUARDS):
+                all_asked.set()
+            await asyncio.wait_for(all_asked.wait(), 20)
+        else:
+            assert len(answered) == len(asked) - 1, "one after the other"
+        answered.append(request.path)
+        return end
+
+    monkeypatch.setattr(server, "send", slow)
+    passes(server, reconciler, 1)
+    assert server.written()[:6] == [*GUARDS, "POST jobs", "POST daskclusters"]
+
+
+def test_a_quota_is_a_condition_and_no_pod_is_made(server: Server) -> None:
     reconciler = operator(server, Metrics())
     server.refusals["/networkpolicies"] = refusal(403, "Forbidden", "exceeded quota: q, requested: count/networkpolicies=1")
     assert passes(server, reconciler, 2) == AT_ONCE
-    assert not [call for call in server.written() if call in ("POST configmaps", "POST secrets", "POST jobs")]
+    assert not {"POST jobs", "POST daskclusters"} & set(server.written())
     again = passes(server, reconciler, 1)
     assert (status(server)["reason"], again) == ("QuotaExceeded", datetime.timedelta(seconds=5))
     server.refusals.clear()

@@ -1,6 +1,7 @@
 """What is known of the cluster, the smallest patch, the probes and the certificate."""
 
 import asyncio
+import copy
 import datetime
 from typing import Any
 
@@ -17,7 +18,7 @@ from odp_dask_operator.shell.events import FRESH_S, EventReader
 from odp_dask_operator.shell.line import Key
 from odp_dask_operator.shell.merge import merge_patch
 from odp_dask_operator.shell.probes import Health
-from odp_dask_operator.shell.world import UNCONFIRMED_S, World
+from odp_dask_operator.shell.world import UNCONFIRMED_S, World, shed
 from tests.support.memory_transport import answer
 
 JOB = Key("ocean", "sst")
@@ -101,26 +102,47 @@ def test_what_went_while_it_was_listed_does_not_come_back(kind: str) -> None:
     assert there() != ((), (), ())
 
 
-def test_events_are_read_again_when_they_may_have_changed() -> None:
+@pytest.mark.parametrize("kind", ["Pod", "Service", "Job", "OdpDaskJob"])
+def test_what_is_kept_of_an_object_stays_when_the_rest_is_let_go(kind: str) -> None:
+    world, raw = World(), thing(kind, spec={"backoffLimit": 3, "containers": [1]}, status={"phase": "Running"})
+    world.put(raw)
+
+    def kept() -> Any:
+        return world.job(JOB), world.children(JOB, now=0)
+
+    before = copy.deepcopy(kept())
+    shed(raw)
+    assert kept() == before
+    assert "managedFields" not in raw["metadata"]
+    if kind != "OdpDaskJob":
+        assert (raw["spec"], raw["status"]) == ({}, {})
+
+
+def test_warnings_are_read_once_for_all_that_wait_and_again_when_they_may_have_changed() -> None:
     asked: list[str] = []
     now = 0.0
 
     class Transport:
         async def send(self, request: Request, *, timeout_s: float) -> Answer:
-            asked.append(request.path.rpartition("%3D")[2])
-            return answer(200, {"metadata": {}, "items": [{"reason": f"seen {len(asked)}"}]})
+            asked.append(request.path)
+            await asyncio.sleep(0)
+            about = [{"involvedObject": {"uid": uid}, "reason": f"{uid} {len(asked)}", "metadata": {}} for uid in ("a", "b", "a")]
+            return answer(200, {"metadata": {}, "items": about})
 
     reader = EventReader(Api(Transport()), clock=lambda: now)
 
-    def read(*uids: str) -> list[str]:
-        return [event["reason"] for event in asyncio.run(reader.about(uids, namespace="ocean"))]
+    async def read(*uids: str, namespace: str = "ocean") -> list[str]:
+        return [event["reason"] for event in await reader.about(uids, namespace=namespace)]
 
-    assert read("a", "b") == ["seen 1", "seen 2"]
-    now = FRESH_S - 1
-    assert read("c", "a", "b") == ["seen 3", "seen 1", "seen 2"]
+    async def all_at_once() -> list[list[str]]:
+        return await asyncio.gather(read("a"), read("b", "c"), read())
+
+    assert asyncio.run(all_at_once()) == [["a 1", "a 1"], ["b 1"], []]
+    assert asyncio.run(read("b", namespace="lake")) == ["b 2"]
     now = FRESH_S
-    assert read("c", "a", "b") == ["seen 3", "seen 4", "seen 5"]
-    assert asked == ["a", "b", "c", "a", "b"]
+    assert asyncio.run(read("b")) == ["b 3"]
+    path = "/api/v1/namespaces/{}/events?limit=100&fieldSelector=type%3DWarning"
+    assert asked == [path.format("ocean"), path.format("lake"), path.format("ocean")]
 
 
 def test_what_we_made_counts_until_a_watch_confirms_it_or_stays_silent() -> None:

@@ -53,8 +53,8 @@ class Removal:
 class Decision:
     """What to do, in this order: create, apply, delete; then write the status.
 
-    An object that exists already (409 on create, 404 on delete) is as good as done. The first other refusal ends the pass and is
-    a fact of the next one. What is deleted was recorded as decided by an earlier pass, because status is written last.
+    An object that exists already (409 on create, 404 on delete) is as good as done. After another refusal nothing more is begun,
+    and it is a fact of the next pass. What is deleted was recorded as decided by an earlier pass, because status is written last.
     """
 
     verdict: Verdict | None

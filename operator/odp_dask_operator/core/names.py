@@ -70,8 +70,8 @@ class Resource:
 class Child(Enum):
     """The objects that are made for a job, in the order in which they are made.
 
-    The dashboard's come first because their names may be taken, the policy before any pod, the loader before the workers so that
-    a tight quota starves those rather than it.
+    The policy comes before any pod, as does all that pods need; the loader before the workers, so that a tight quota starves
+    those rather than it.
     """
 
     SERVICE = Resource("v1", "Service", "services")

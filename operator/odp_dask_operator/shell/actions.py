@@ -1,13 +1,14 @@
 """Carries a decision out on the API server, in its order, up to the first refusal."""
 
+import asyncio
 import datetime
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from odp_dask_operator.core.decision import Removal
+from odp_dask_operator.core.decision import Application, Removal
 from odp_dask_operator.core.desired import applied, manifest
 from odp_dask_operator.core.names import JOB_RESOURCE, Child, Names
 from odp_dask_operator.core.observed import Refusal
@@ -24,6 +25,8 @@ _UNSEEN = (Child.CONFIG_MAP, Child.SECRET)
 INTERNAL = 500
 """Of a server that cannot do this one thing now, such as find an address for a Service; others are of one that can do nothing."""
 _OF_DASK = (Child.CLUSTER, Child.AUTOSCALER)
+_MAKERS = (Child.JOB, *_OF_DASK)
+"""Children of which others make pods."""
 log = logging.getLogger(__name__)
 
 
@@ -52,26 +55,22 @@ class Actions:
 
     async def carry_out(self, step: Step, *, now: datetime.datetime) -> Outcome:
         """Create, apply, delete. Raises ApiError when the server does not answer; what is done by then is seen in the next pass."""
-        decision, tally = step.decision, _Tally()
-        names, child, verb = step.job.names, Child.SERVICE, ""
-        try:
-            for child in decision.create:
-                verb = "create"
-                await self._create(step, child, tally, now=now)
-            for application in decision.apply:
-                child, verb = application.child, "apply"
-                await self._apply(step, child, application.uid)
-        except (Refused, Unavailable) as error:
-            if isinstance(error, Unavailable) and error.code != INTERNAL:
-                raise
-            return Outcome(Refusal(child, verb, error.code, str(error)), tuple(tally.obstacles), tally.dask_gone)
+        decision, tally, names = step.decision, _Tally(), step.job.names
+        refusal = None
+        for children in _together(decision.create):
+            refusal = refusal or await self._create_all(step, children, tally, now=now)
+        for application in decision.apply:
+            refusal = refusal or await self._apply(step, application)
         for removal in decision.delete:
-            try:
-                await self._delete(names, removal, now=now)
-            except Refused as error:
-                child = next((child for child in Child if child.resource == removal.resource), Child.JOB)
-                return Outcome(Refusal(child, "delete", error.code, str(error)), tuple(tally.obstacles), tally.dask_gone)
-        return Outcome(None, tuple(tally.obstacles), tally.dask_gone)
+            refusal = refusal or await self._delete(names, removal, now=now)
+        return Outcome(refusal, tuple(tally.obstacles), tally.dask_gone)
+
+    async def _create_all(self, step: Step, children: Sequence[Child], tally: _Tally, *, now: datetime.datetime) -> Refusal | None:
+        """All of them, whatever becomes of one; returns the first that is refused."""
+        creates = (self._create(step, child, tally, now=now) for child in children)
+        ends = dict(zip(children, await asyncio.gather(*creates, return_exceptions=True), strict=True))
+        refusals = [_refusal(child, "create", error) for child, error in ends.items() if error is not None]
+        return refusals[0] if refusals else None
 
     async def _create(self, step: Step, child: Child, tally: _Tally, *, now: datetime.datetime) -> None:
         assert isinstance(step.plan, Plan)
@@ -100,26 +99,49 @@ class Actions:
         if job_of(there) != Key(names.namespace, names.job):
             tally.obstacles.append(there)
 
-    async def _apply(self, step: Step, child: Child, uid: str) -> None:
+    async def _apply(self, step: Step, application: Application) -> Refusal | None:
         assert isinstance(step.plan, Plan)
-        body = applied(child, step.plan, uid=uid, cluster_uid=_cluster_uid(step))
+        child = application.child
+        body = applied(child, step.plan, uid=application.uid, cluster_uid=_cluster_uid(step))
         try:
             there = await self._api.apply(child.resource, body)
         except (Conflict, NotFound):
-            return
+            return None
+        except ApiError as error:
+            return _refusal(child, "apply", error)
         self._world.put({**_kind(child), **there})
+        return None
 
-    async def _delete(self, names: Names, removal: Removal, *, now: datetime.datetime) -> None:
+    async def _delete(self, names: Names, removal: Removal, *, now: datetime.datetime) -> Refusal | None:
         key = Key(names.namespace, names.job)
         try:
             await self._api.delete(removal.resource, namespace=names.namespace, name=removal.name, uid=removal.uid)
         except (Conflict, NotFound) as error:
             if isinstance(error, NotFound) and removal.uid and removal.resource != JOB_RESOURCE:
                 self._world.remove_child(key, removal.uid)
-            return
+            return None
+        except Refused as error:
+            child = next((child for child in Child if child.resource == removal.resource), Child.JOB)
+            return Refusal(child, "delete", error.code, str(error))
         if removal.uid:
             self._world.mark_deleted(key, removal.uid, at=format_time(now))
         log.debug("deleted %s %s", removal.resource.kind, removal.name, extra=_said(names))
+        return None
+
+
+def _together(children: Sequence[Child]) -> Iterator[Sequence[Child]]:
+    """First what pods need and what guards them, all at once; then one after the other what makes pods."""
+    yield [child for child in children if child not in _MAKERS]
+    for child in children:
+        if child in _MAKERS:
+            yield [child]
+
+
+def _refusal(child: Child, verb: str, error: BaseException) -> Refusal:
+    """The server's no to this one thing. Raises every other error."""
+    if isinstance(error, Refused) or (isinstance(error, Unavailable) and error.code == INTERNAL):
+        return Refusal(child, verb, error.code, str(error))
+    raise error
 
 
 def _cluster_uid(step: Step) -> str | None:

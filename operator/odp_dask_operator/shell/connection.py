@@ -11,15 +11,15 @@ from kubernetes.aio import client, config
 from odp_dask_operator.core.names import FIELD_MANAGER
 from odp_dask_operator.shell.api import Answer, Request
 
-CONNECTIONS = 64
-"""Open at once; more than workers, so that the Lease never waits for one."""
+NO_LIMIT = 0
+"""To connections that are open at once: the workers are one, and the Lease never waits for theirs."""
 
 
 class Connection:
     """A transport over `kubernetes.aio`; to be closed."""
 
     def __init__(self, configuration: client.Configuration) -> None:
-        configuration.connection_pool_maxsize = CONNECTIONS
+        configuration.connection_pool_maxsize = NO_LIMIT
         configuration.proxy = configuration.proxy or proxy_to(configuration.host)
         configuration.client_session_kwargs = {"trust_env": False}  # it would read the environment, in a thread, at each request
         self._configuration = configuration

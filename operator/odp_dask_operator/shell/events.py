@@ -1,7 +1,8 @@
-"""Reads the Events about objects that do not say why they wait, and not more often than that can have changed."""
+"""Reads the warnings of a namespace, for all jobs together that wait there and do not know why."""
 
+import asyncio
 import time
-from collections import OrderedDict
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,32 +10,42 @@ from odp_dask_operator.core.names import Resource
 from odp_dask_operator.shell.api import Api
 
 EVENT = Resource("v1", "Event", "events")
-FRESH_S = 20.0
-"""So long what was read is good. A job is looked at whenever something of it changes; its Events need not be read each time."""
+FRESH_S = 5.0
+"""So long what was read is good."""
+_READ = ("reason", "message", "involvedObject", "lastTimestamp", "eventTime", "series")
 Raw = dict[str, Any]
 
 
 class EventReader:
-    """Events by the UID of what they are about."""
+    """Warnings by the UID of what they are about.
+
+    The API server keeps no cache of Events: it reads all of a namespace from etcd, whichever are asked for. A thousand jobs that
+    wait, each asking for its own, would keep it from everything else.
+    """
 
     def __init__(self, api: Api, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._api, self._clock = api, clock
-        self._known: OrderedDict[str, tuple[float, list[Raw]]] = OrderedDict()
+        self._known: dict[str, tuple[float, dict[str, list[Raw]]]] = {}
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def about(self, uids: Sequence[str], *, namespace: str) -> list[Raw]:
-        """All Events about these objects. Raises ApiError."""
-        self._forget()
-        found: list[Raw] = []
-        for uid in uids:
-            known = self._known.get(uid)
-            if known is None:
-                read = await self._api.list_all(EVENT, namespace=namespace, fields=f"involvedObject.uid={uid}")
-                known = self._known[uid] = (self._clock(), read)
-                self._known.move_to_end(uid)
-            found.extend(known[1])
-        return found
+        """All warnings about these objects. Raises ApiError."""
+        if not uids:
+            return []
+        async with self._turns[namespace]:
+            if namespace not in self._fresh():
+                read = await self._read(namespace)
+                self._known[namespace] = self._clock(), read
+            _, found = self._known[namespace]
+        return [event for uid in uids for event in found.get(uid, ())]
 
-    def _forget(self) -> None:
-        """What is no longer fresh; the oldest comes first."""
-        while self._known and self._clock() - next(iter(self._known.values()))[0] >= FRESH_S:
-            self._known.popitem(last=False)
+    def _fresh(self) -> dict[str, tuple[float, dict[str, list[Raw]]]]:
+        self._known = {where: known for where, known in self._known.items() if self._clock() - known[0] < FRESH_S}
+        return self._known
+
+    async def _read(self, namespace: str) -> dict[str, list[Raw]]:
+        found = defaultdict(list)
+        async for page in self._api.pages(EVENT, namespace, fields="type=Warning"):
+            for event in page:
+                found[event["involvedObject"].get("uid", "")].append({name: event[name] for name in _READ if name in event})
+        return found

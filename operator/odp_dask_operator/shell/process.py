@@ -182,13 +182,14 @@ class Process:
         if await self._discover():
             self._watch.again()
         learns, times_begun = self._watching and not self._health.synced, self._times_begun
-        there = set()
+        there: set[str] = set()
         self._world.begin_listing()
         for resource in self._watch.resources if learns else (JOB_RESOURCE,):
             for namespace in self._options.namespaces or (None,):
-                for raw in await self._api.list_all(resource, namespace=namespace, labels=labels_of(resource)):
-                    there.add(raw["metadata"]["uid"])
-                    self._world.put(raw)
+                async for page in self._api.pages(resource, namespace, labels_of(resource)):
+                    there.update(raw["metadata"]["uid"] for raw in page)
+                    for raw in page:
+                        self._world.put(raw)
         for key, uid in before.items():
             if uid not in there:
                 self._world.remove_job(key, uid=uid)

@@ -10,8 +10,9 @@ import aiohttp
 import kopf
 
 from odp_dask_operator.core.names import JOB_LABEL, JOB_RESOURCE, PRESET_RESOURCE, WORKER_GROUP_RESOURCE, Child, Resource
-from odp_dask_operator.shell.api import path_of
+from odp_dask_operator.shell.api import PAGE, path_of
 from odp_dask_operator.shell.stateless import NoDiffs, NoProgress
+from odp_dask_operator.shell.world import shed
 
 JOB_CHILDREN = (
     Child.JOB.resource,
@@ -28,7 +29,6 @@ DASK_CHILDREN = (
     Child.AUTOSCALER.resource,
     WORKER_GROUP_RESOURCE,
 )
-PAGE = 500
 OWN_FINALIZER = f"{JOB_RESOURCE.api_version.partition('/')[0]}/never-set"
 """Kopf takes its finalizer off objects that have no handler which needs it. Its default one is that of the Dask operator, which
 puts it on again, and so on for ever."""
@@ -149,7 +149,9 @@ class Watch:
         self._begun()
 
     async def _on_event(self, event: kopf.RawEvent, **_: Any) -> None:
-        self._heard(dict(event["object"]), event["type"] == "DELETED")
+        raw = dict(event["object"])
+        self._heard(raw, event["type"] == "DELETED")
+        shed(raw)  # Kopf holds it for a second or more
 
 
 def _settings(resources: Sequence[Resource]) -> kopf.OperatorSettings:

@@ -170,6 +170,13 @@ def _version(raw: Mapping[str, Any]) -> int:
     return int(raw["metadata"]["resourceVersion"])
 
 
+def shed(raw: Raw) -> None:
+    """Lets go, in place, of the most that a world which has been told of the object does not keep."""
+    raw["metadata"].pop("managedFields", None)
+    for part in ("spec", "status") if raw["kind"] not in _KEPT_WHOLE else ():
+        (raw.get(part) or {}).clear()
+
+
 def kept(raw: Mapping[str, Any]) -> Raw:
     """What decisions are made from; a thousand jobs have some twenty thousand objects."""
     kind = raw["kind"]
