@@ -1,5 +1,6 @@
 """All jobs at once, ours in turn with DaskJobs: until everything is made, and what it cost."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,9 @@ MB = 2**20
 DEPLOYMENTS = f"/apis/apps/v1/namespaces/{crowd.NAMESPACE}/deployments"
 PATIENCE_S = 3.0
 """For each job, until something is given up."""
+ALONE = "ours, no Dask operator there"
 SAME_PODS = "DaskJob with our pods"
+CLUSTERS = f"/apis/kubernetes.dask.org/v1/namespaces/{crowd.NAMESPACE}/daskclusters"
 HEADER = (
     "contestant",
     "s to the children of the last job",
@@ -35,7 +38,7 @@ class Account:
     children_s: float
     """Until the last job had all that its own operator makes."""
     deployments_s: float
-    """Until the Dask operator had made the last Deployment."""
+    """Until the Dask operator had made the last Deployment; not a number where it was not there."""
     cpu_s: float
     """A job, of the job's own operator; so are the others."""
     requests: float
@@ -50,6 +53,7 @@ def burst(settings: Settings) -> Section:
     contestants: dict[str, Callable[[], Account]] = {
         "ours": lambda: _ours(settings.jobs),
         "DaskJob": lambda: _dask_jobs(settings.jobs, crowd.dask_job),
+        ALONE: lambda: _alone(settings.jobs),
     }
     if settings.same_pods:
         contestants[SAME_PODS] = lambda: _dask_jobs(settings.jobs, crowd.dask_job_of_our_pods)
@@ -78,6 +82,11 @@ def section(accounts: dict[str, list[Account]], *, jobs: int) -> Section:
         f" Own children: {', '.join(crowd.OUR_CHILDREN)} of ours; DaskCluster and runner pod of a DaskJob, which is as the"
         " documentation of dask-kubernetes has it."
     )
+    if ALONE in accounts:
+        text += (
+            f" {ALONE}: the least that the first claim could come to on this machine, where the API server and the Dask operator"
+            " share its cores with ours."
+        )
     if SAME_PODS in accounts:
         text += (
             f" {SAME_PODS}: probes, environment, security context and volumes of our pods, without certificates. That row shows"
@@ -93,7 +102,7 @@ def _row(name: str, accounts: Sequence[Account]) -> tuple[str, ...]:
     return (
         name,
         spread((a.children_s for a in accounts), "{:.1f}"),
-        spread((a.deployments_s for a in accounts), "{:.1f}"),
+        "" if name == ALONE else spread((a.deployments_s for a in accounts), "{:.1f}"),
         of(lambda a: a.cpu_s, "{:.3f}"),
         of(lambda a: a.requests, "{:.1f}"),
         of(lambda a: a.resident_mb, "{:.0f}"),
@@ -115,7 +124,7 @@ def _ours(jobs: int) -> Account:
         asked = place.requests()
     first = audit.first_create(asked, "odpdaskjobs")
     return Account(
-        children_s=audit.last_create(asked, lambda r: r.user == OURS and r.what in crowd.OUR_CHILDREN) - first,
+        children_s=_to_last_child(asked),
         deployments_s=audit.last_create(asked, lambda r: r.what == "deployments") - first,
         cpu_s=cpu_s / jobs,
         requests=len(audit.of(asked, OURS, since=begun)) / jobs,
@@ -123,6 +132,28 @@ def _ours(jobs: int) -> Account:
         dask_cpu_s=dask_cpu_s / jobs,
         dask_requests=len(audit.of(asked, DASK, since=begun)) / jobs,
     )
+
+
+def _alone(jobs: int) -> Account:
+    with stage() as place, our_operator(place.kubeconfig(OURS), place.folder) as own:
+        wait_ready(own)
+        before, begun = own.cpu_s, time.time()
+        crowd.create(place.server, crowd.OUR_JOBS, crowd.our_job, jobs)
+        until(lambda: place.count(CLUSTERS) == jobs, f"there are {jobs} DaskClusters", seconds=300 + PATIENCE_S * jobs)
+        cpu_s, resident = own.cpu_s - before, own.resident_bytes
+        asked = place.requests()
+    return Account(
+        children_s=_to_last_child(asked),
+        deployments_s=math.nan,
+        cpu_s=cpu_s / jobs,
+        requests=len(audit.of(asked, OURS, since=begun)) / jobs,
+        resident_mb=resident / MB,
+    )
+
+
+def _to_last_child(asked: Sequence[audit.Request]) -> float:
+    last = audit.last_create(asked, lambda r: r.user == OURS and r.what in crowd.OUR_CHILDREN)
+    return last - audit.first_create(asked, "odpdaskjobs")
 
 
 def _dask_jobs(jobs: int, make: Callable[[int], crowd.Raw]) -> Account:

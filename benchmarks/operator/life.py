@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from benchmarks.operator import audit, crowd
-from benchmarks.operator.burst import MB, PATIENCE_S, ready
+from benchmarks.operator.burst import CLUSTERS, MB, PATIENCE_S, ready
 from benchmarks.operator.nodes import PODS, nodes
 from benchmarks.operator.programs import DASK, OURS, dask_operator, our_operator, wait_ready
 from benchmarks.operator.settings import Settings
@@ -23,7 +23,6 @@ RUN_S = 12.0
 IDLE_S = 120.0
 RESYNC_S = 60
 CONTROLLERS = ("deployment-controller", "replicaset-controller", "job-controller", "garbage-collector-controller")
-CLUSTERS = f"/apis/kubernetes.dask.org/v1/namespaces/{crowd.NAMESPACE}/daskclusters"
 POLICIES = f"/apis/networking.k8s.io/v1/namespaces/{crowd.NAMESPACE}/networkpolicies"
 
 

@@ -102,7 +102,7 @@ def test_a_list_is_read_page_by_page_and_from_the_beginning_when_a_page_is_too_o
     asked = Asked(first, refusal(410, "Expired"), first, last)
     found = asyncio.run(asked.api.list_all(JOB_RESOURCE, labels="a=b"))
     assert [(raw["kind"], raw["metadata"]["name"]) for raw in found] == [("OdpDaskJob", "a"), ("OdpDaskJob", "b")]
-    root = "/apis/odpdask.dev/v1alpha1/odpdaskjobs?limit=100&labelSelector=a%3Db"
+    root = "/apis/odpdask.dev/v1alpha1/odpdaskjobs?limit=500&labelSelector=a%3Db"
     assert [request.path for request in asked.transport.requests] == [root, f"{root}&continue=x"] * 2
 
 

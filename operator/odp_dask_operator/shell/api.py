@@ -16,8 +16,8 @@ from odp_dask_operator.shell.errors import NO_ANSWER, ApiError, Gone, Unavailabl
 from odp_dask_operator.shell.retry import RetryPolicy
 
 TIMEOUT_S = 15.0
-PAGE = 100
-"""Objects in one answer of a list. A Deployment is 11 kB as JSON and five times that as objects of Python."""
+PAGE = 500
+"""Objects in one answer of a list."""
 JSON, MERGE_PATCH, APPLY_PATCH = "application/json", "application/merge-patch+json", "application/apply-patch+yaml"
 Raw = dict[str, Any]
 
@@ -87,10 +87,16 @@ class Api:
             return [raw async for page in self.pages(resource, namespace, labels, fields) for raw in page]
 
     async def pages(
-        self, resource: Resource, namespace: str | None = None, labels: str | None = None, fields: str | None = None
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        labels: str | None = None,
+        fields: str | None = None,
+        *,
+        limit: int = PAGE,
     ) -> AsyncIterator[list[Raw]]:
         """All objects, a page at a time. Each says its kind, as in a watch. Raises Gone when a page came too late."""
-        query = {"limit": str(PAGE), "labelSelector": labels, "fieldSelector": fields, "continue": None}
+        query = {"limit": str(limit), "labelSelector": labels, "fieldSelector": fields, "continue": None}
         said = {"apiVersion": resource.api_version, "kind": resource.kind}
         while True:
             request = Request(method="GET", path=path_of(resource, namespace, query=query))

@@ -11,7 +11,7 @@ from prometheus_client import start_http_server
 
 from odp_dask_operator.core.names import JOB_RESOURCE, Resource
 from odp_dask_operator.shell.actions import Actions, unanswered
-from odp_dask_operator.shell.api import Api
+from odp_dask_operator.shell.api import PAGE, Api
 from odp_dask_operator.shell.connection import Connection, connect
 from odp_dask_operator.shell.errors import ApiError, NotFound
 from odp_dask_operator.shell.lease import TIMEOUT_S, Leadership
@@ -24,7 +24,7 @@ from odp_dask_operator.shell.progress import ProgressReader
 from odp_dask_operator.shell.queue import Queue
 from odp_dask_operator.shell.reconciler import Reconciler, Surroundings
 from odp_dask_operator.shell.retry import RetryPolicy
-from odp_dask_operator.shell.watch import DASK_CHILDREN, DASK_VERSION, Watch, labels_of
+from odp_dask_operator.shell.watch import CHILDREN, DASK_CHILDREN, DASK_VERSION, Watch, labels_of
 from odp_dask_operator.shell.workers import Workers
 from odp_dask_operator.shell.world import World
 
@@ -185,8 +185,9 @@ class Process:
         there: set[str] = set()
         self._world.begin_listing()
         for resource in self._watch.resources if learns else (JOB_RESOURCE,):
+            limit = PAGE if resource == JOB_RESOURCE else CHILDREN
             for namespace in self._options.namespaces or (None,):
-                async for page in self._api.pages(resource, namespace, labels_of(resource)):
+                async for page in self._api.pages(resource, namespace, labels_of(resource), limit=limit):
                     there.update(raw["metadata"]["uid"] for raw in page)
                     for raw in page:
                         self._world.put(raw)

@@ -10,7 +10,7 @@ import aiohttp
 import kopf
 
 from odp_dask_operator.core.names import JOB_LABEL, JOB_RESOURCE, PRESET_RESOURCE, WORKER_GROUP_RESOURCE, Child, Resource
-from odp_dask_operator.shell.api import PAGE, path_of
+from odp_dask_operator.shell.api import path_of
 from odp_dask_operator.shell.stateless import NoDiffs, NoProgress
 from odp_dask_operator.shell.world import shed
 
@@ -29,6 +29,8 @@ DASK_CHILDREN = (
     Child.AUTOSCALER.resource,
     WORKER_GROUP_RESOURCE,
 )
+CHILDREN = 100
+"""Objects of jobs in one answer of a list: a Deployment is 11 kB as JSON and five times that as objects of Python."""
 OWN_FINALIZER = f"{JOB_RESOURCE.api_version.partition('/')[0]}/never-set"
 """Kopf takes its finalizer off objects that have no handler which needs it. Its default one is that of the Dask operator, which
 puts it on again, and so on for ever."""
@@ -166,7 +168,7 @@ def _settings(resources: Sequence[Resource]) -> kopf.OperatorSettings:
     settings.networking.error_backoffs = Patience()
     settings.queueing.idle_timeout = 1.0
     settings.watching.inactivity_timeout = INACTIVITY_S
-    settings.watching.chunk_size = PAGE
+    settings.watching.chunk_size = CHILDREN
     for resource in resources:
         if labels := labels_of(resource):
             group, _, version = resource.api_version.rpartition("/")
