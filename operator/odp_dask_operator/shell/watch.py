@@ -3,7 +3,8 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from enum import Enum
 from typing import Any
 
 import aiohttp
@@ -35,7 +36,8 @@ OWN_FINALIZER = f"{JOB_RESOURCE.api_version.partition('/')[0]}/never-set"
 """Kopf takes its finalizer off objects that have no handler which needs it. Its default one is that of the Dask operator, which
 puts it on again, and so on for ever."""
 INACTIVITY_S = 70.0
-"""The API server sends a bookmark every minute; a stream without one is dead."""
+"""The API server sends a bookmark every minute, but not of a kind of which nothing has changed since it began; a stream without one
+is opened again."""
 Raw = dict[str, Any]
 log = logging.getLogger(__name__)
 
@@ -52,6 +54,36 @@ class AllTasks(frozenset[asyncio.Task[Any]]):
 
     def __contains__(self, _task: object) -> bool:
         return True
+
+
+class Told(Enum):
+    """What the answer to a request of Kopf's says of all watches together."""
+
+    ALL_STAND = "all stand"
+    """For the first time."""
+    MISSED = "missed"
+    """One has lost its thread (410) and is listed again: Kopf does not say what went in between."""
+
+
+class Roll:
+    """Which watches stand. Each begins when all that was there is listed, and is opened again whenever it was quiet for long."""
+
+    def __init__(self, places: Iterable[str]) -> None:
+        self._places = frozenset(places)
+        self._unlisted, self._unopened = set(self._places), set(self._places)
+
+    def answered(self, path: str, query: Mapping[str, str]) -> tuple[str, Told] | None:
+        """Of the answer to a list or a watch that succeeded: the path without what a proxy puts before it, and what it tells."""
+        place = next((place for place in self._places if path.endswith(place)), None)
+        if place is None or "continue" in query:
+            return None
+        if "watch" not in query:
+            first = place in self._unlisted
+            self._unlisted.discard(place)
+            return None if first else (place, Told.MISSED)
+        last = self._unopened == {place}
+        self._unopened.discard(place)
+        return (place, Told.ALL_STAND) if last else None
 
 
 class Watch:
@@ -73,9 +105,7 @@ class Watch:
         self._namespaces, self._heard, self._begun, self._open = namespaces, heard, begun, open_
         self.resources: tuple[Resource, ...] = ()
         self._flag = asyncio.Event()
-        self._places: frozenset[str] = frozenset()
-        self._unlisted: set[str] = set()
-        self._unopened: set[str] = set()
+        self._roll = Roll(())
 
     async def run(self, served: Callable[[Sequence[Resource]], Awaitable[Sequence[Resource]]], stop: asyncio.Event) -> None:
         """Until `stop`. `served` waits until the API server knows the kinds without which nothing works, and returns the rest.
@@ -86,8 +116,7 @@ class Watch:
             self._flag.clear()
             self.resources = resources = (*ALWAYS, *await served(ALWAYS))
             where: dict[str, Any] = {"namespaces": list(self._namespaces)} if self._namespaces else {"clusterwide": True}
-            self._places = frozenset(path_of(resource, place) for resource in resources for place in self._namespaces or (None,))
-            self._unlisted, self._unopened = set(self._places), set(self._places)
+            self._roll = Roll(path_of(resource, place) for resource in resources for place in self._namespaces or (None,))
             tasks = await kopf.spawn_tasks(
                 registry=self._registry(resources), settings=_settings(resources), stop_flag=self._flag, standalone=True, **where
             )
@@ -130,22 +159,13 @@ class Watch:
         )
 
     async def _on_answer(self, _session: aiohttp.ClientSession, _context: Any, params: aiohttp.TraceRequestEndParams) -> None:
-        """A watch begins when all that was there has been listed; another list follows one that has lost its thread (410).
-
-        Kopf does not say what went in between. Then all watches begin anew: what is not told of again is gone.
-        """
-        place = next((place for place in self._places if params.url.path.endswith(place)), None)  # a proxy may put its own before
-        if place is None or params.response.status != 200 or "continue" in params.url.query:
-            return
-        if "watch" in params.url.query:
-            self._unopened.discard(place)
-            if not self._unopened:
+        told = self._roll.answered(params.url.path, params.url.query) if params.response.status == 200 else None
+        match told:
+            case _, Told.ALL_STAND:
                 self._open()
-        elif place in self._unlisted:
-            self._unlisted.discard(place)
-        else:
-            log.info("the watch of %s has missed something; all begin anew", place)
-            self.again()
+            case place, Told.MISSED:
+                log.info("the watch of %s has missed something; all begin anew, and what is not told of again is gone", place)
+                self.again()
 
     async def _on_startup(self, **_: Any) -> None:
         self._begun()
