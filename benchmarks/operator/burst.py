@@ -83,10 +83,7 @@ def section(accounts: dict[str, list[Account]], *, jobs: int) -> Section:
         " documentation of dask-kubernetes has it."
     )
     if ALONE in accounts:
-        text += (
-            f" {ALONE}: the least that the first claim could come to on this machine, where the API server and the Dask operator"
-            " share its cores with ours."
-        )
+        text += f" {ALONE}: no time of ours can be less on this machine, whose cores the Dask operator shares otherwise."
     if SAME_PODS in accounts:
         text += (
             f" {SAME_PODS}: probes, environment, security context and volumes of our pods, without certificates. That row shows"

@@ -100,10 +100,26 @@ def test_a_list_is_read_page_by_page_and_from_the_beginning_when_a_page_is_too_o
     first = answer(200, {"metadata": {"continue": "x"}, "items": [{"metadata": {"name": "a"}}]})
     last = answer(200, {"metadata": {}, "items": [{"metadata": {"name": "b"}}]})
     asked = Asked(first, refusal(410, "Expired"), first, last)
-    found = asyncio.run(asked.api.list_all(JOB_RESOURCE, labels="a=b"))
+    found = asyncio.run(asked.api.list_all(JOB_RESOURCE, fields="a=b"))
     assert [(raw["kind"], raw["metadata"]["name"]) for raw in found] == [("OdpDaskJob", "a"), ("OdpDaskJob", "b")]
-    root = "/apis/odpdask.dev/v1alpha1/odpdaskjobs?limit=500&labelSelector=a%3Db"
+    root = "/apis/odpdask.dev/v1alpha1/odpdaskjobs?limit=500&fieldSelector=a%3Db"
     assert [request.path for request in asked.transport.requests] == [root, f"{root}&continue=x"] * 2
+
+
+def test_a_page_is_handed_over_before_the_next_is_read_and_too_old_a_one_is_told() -> None:
+    page = answer(200, {"metadata": {"continue": "x"}, "items": [{"metadata": {"name": "a"}}]})
+    asked = Asked(page, refusal(410, "Expired"))
+
+    async def scene() -> None:
+        pages = asked.api.pages(JOB_RESOURCE, labels="a=b", limit=1)
+        assert [(raw["kind"], raw["metadata"]["name"]) for raw in await anext(pages)] == [("OdpDaskJob", "a")]
+        assert len(asked.transport.requests) == 1
+        with pytest.raises(errors.Gone):
+            await anext(pages)
+
+    asyncio.run(scene())
+    root = "/apis/odpdask.dev/v1alpha1/odpdaskjobs?limit=1&labelSelector=a%3Db"
+    assert [request.path for request in asked.transport.requests] == [root, f"{root}&continue=x"]
 
 
 def test_a_delete_names_the_object_that_it_means() -> None:

@@ -139,8 +139,10 @@ def test_warnings_are_read_once_for_all_that_wait_and_again_when_they_may_have_c
 
     assert asyncio.run(all_at_once()) == [["a 1", "a 1"], ["b 1"], []]
     assert asyncio.run(read("b", namespace="lake")) == ["b 2"]
+    now = FRESH_S - 1
+    assert asyncio.run(read("c", "a", "b")) == ["a 1", "a 1", "b 1"]
     now = FRESH_S
-    assert asyncio.run(read("b")) == ["b 3"]
+    assert asyncio.run(read("c", "a", "b")) == ["a 3", "a 3", "b 3"]
     path = "/api/v1/namespaces/{}/events?limit=500&fieldSelector=type%3DWarning"
     assert asked == [path.format("ocean"), path.format("lake"), path.format("ocean")]
 

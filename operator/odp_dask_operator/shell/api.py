@@ -77,22 +77,20 @@ class Api:
         """One object."""
         return await self._call("get", resource.plural, Request(method="GET", path=path_of(resource, namespace, name)))
 
-    async def list_all(
-        self, resource: Resource, *, namespace: str | None = None, labels: str | None = None, fields: str | None = None
-    ) -> list[Raw]:
+    async def list_all(self, resource: Resource, *, namespace: str | None = None, fields: str | None = None) -> list[Raw]:
         """All objects at once; from the beginning when a page came too late."""
         try:
-            return [raw async for page in self.pages(resource, namespace, labels, fields) for raw in page]
+            return [raw async for page in self.pages(resource, namespace, fields=fields) for raw in page]
         except Gone:
-            return [raw async for page in self.pages(resource, namespace, labels, fields) for raw in page]
+            return [raw async for page in self.pages(resource, namespace, fields=fields) for raw in page]
 
     async def pages(
         self,
         resource: Resource,
         namespace: str | None = None,
+        *,
         labels: str | None = None,
         fields: str | None = None,
-        *,
         limit: int = PAGE,
     ) -> AsyncIterator[list[Raw]]:
         """All objects, a page at a time. Each says its kind, as in a watch. Raises Gone when a page came too late."""

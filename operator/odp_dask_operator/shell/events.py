@@ -45,7 +45,6 @@ class EventReader:
 
     async def _read(self, namespace: str) -> dict[str, list[Raw]]:
         found = defaultdict(list)
-        async for page in self._api.pages(EVENT, namespace, fields="type=Warning"):
-            for event in page:
-                found[event["involvedObject"].get("uid", "")].append({name: event[name] for name in _READ if name in event})
+        for event in await self._api.list_all(EVENT, namespace=namespace, fields="type=Warning"):
+            found[event["involvedObject"].get("uid", "")].append({name: event[name] for name in _READ if name in event})
         return found

@@ -24,7 +24,7 @@ from odp_dask_operator.shell.progress import ProgressReader
 from odp_dask_operator.shell.queue import Queue
 from odp_dask_operator.shell.reconciler import Reconciler, Surroundings
 from odp_dask_operator.shell.retry import RetryPolicy
-from odp_dask_operator.shell.watch import CHILDREN, DASK_CHILDREN, DASK_VERSION, Watch, labels_of
+from odp_dask_operator.shell.watch import DASK_CHILDREN, DASK_VERSION, PAGE_OF_CHILDREN, Watch, labels_of
 from odp_dask_operator.shell.workers import Workers
 from odp_dask_operator.shell.world import World
 
@@ -182,15 +182,8 @@ class Process:
         if await self._discover():
             self._watch.again()
         learns, times_begun = self._watching and not self._health.synced, self._times_begun
-        there: set[str] = set()
         self._world.begin_listing()
-        for resource in self._watch.resources if learns else (JOB_RESOURCE,):
-            limit = PAGE if resource == JOB_RESOURCE else CHILDREN
-            for namespace in self._options.namespaces or (None,):
-                async for page in self._api.pages(resource, namespace, labels_of(resource), limit=limit):
-                    there.update(raw["metadata"]["uid"] for raw in page)
-                    for raw in page:
-                        self._world.put(raw)
+        there = {uid for resource in (self._watch.resources if learns else (JOB_RESOURCE,)) for uid in await self._list(resource)}
         for key, uid in before.items():
             if uid not in there:
                 self._world.remove_job(key, uid=uid)
@@ -199,6 +192,17 @@ class Process:
             self._open()
         self._metrics.set_jobs(self._phases())
         self._news.look_at_all()
+
+    async def _list(self, resource: Resource) -> set[str]:
+        """Puts all objects of a kind into the world; returns their UIDs."""
+        there: set[str] = set()
+        limit = PAGE if resource == JOB_RESOURCE else PAGE_OF_CHILDREN
+        for namespace in self._options.namespaces or (None,):
+            async for page in self._api.pages(resource, namespace, labels=labels_of(resource), limit=limit):
+                there.update(raw["metadata"]["uid"] for raw in page)
+                for raw in page:
+                    self._world.put(raw)
+        return there
 
     def _phases(self) -> Iterator[str]:
         for key in self._world.jobs():

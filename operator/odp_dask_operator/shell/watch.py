@@ -30,7 +30,7 @@ DASK_CHILDREN = (
     Child.AUTOSCALER.resource,
     WORKER_GROUP_RESOURCE,
 )
-CHILDREN = 100
+PAGE_OF_CHILDREN = 100
 """Objects of jobs in one answer of a list: a Deployment is 11 kB as JSON and five times that as objects of Python."""
 OWN_FINALIZER = f"{JOB_RESOURCE.api_version.partition('/')[0]}/never-set"
 """Kopf takes its finalizer off objects that have no handler which needs it. Its default one is that of the Dask operator, which
@@ -188,7 +188,7 @@ def _settings(resources: Sequence[Resource]) -> kopf.OperatorSettings:
     settings.networking.error_backoffs = Patience()
     settings.queueing.idle_timeout = 1.0
     settings.watching.inactivity_timeout = INACTIVITY_S
-    settings.watching.chunk_size = CHILDREN
+    settings.watching.chunk_size = PAGE_OF_CHILDREN
     for resource in resources:
         if labels := labels_of(resource):
             group, _, version = resource.api_version.rpartition("/")
