@@ -50,7 +50,7 @@ def of_chart() -> dict[str, str]:
     """What Helm renders; left as it is where Helm is not built."""
     if install_manifest.HELM.exists():
         return install_manifest.manifests()
-    skipped = "manifests/install.yaml and manifests/presets.yaml are left as they are: `make .cache/bin/helm` builds what renders them"
+    skipped = "manifests/install.yaml and presets.yaml are left as they are: `make .cache/bin/helm` builds what renders them"
     print(skipped, file=sys.stderr)  # standard output is the differences
     return {}
 
