@@ -113,7 +113,10 @@ class OdpClient(odp.client.Client):  # type: ignore[misc] # the SDK is untyped
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema):
             failure = InvalidLoad(f"{self.base_url} is not an address; write baseURL as https://host/")
         except requests.exceptions.RequestException as error:
-            failure = Transient(f"{self.base_url} cannot be reached: {type(error).__name__}")
+            failure = Transient(
+                f"{self.base_url} cannot be reached: {_cause(error)};"
+                " check baseURL, HTTPS_PROXY and NO_PROXY, and whether a firewall or NetworkPolicy is in between"
+            )
         raise failure  # out here, where it has no context: that one holds the request with the key, and is pickled, too
 
     def _answered(self, response: requests.Response, asked: dict[str, Any]) -> requests.Response:
@@ -143,6 +146,13 @@ class OdpClient(odp.client.Client):  # type: ignore[misc] # the SDK is untyped
         if status == 400:
             return InvalidLoad(f"the server refused the query: {words}")
         return LoadError(f"{self.base_url} answered {status}: {words[:200]}")
+
+
+def _cause(error: BaseException) -> str:
+    """What the operating system or TLS said, under the layers of requests and urllib3, whose own texts repeat the request."""
+    while inner := error.__cause__ or error.__context__:
+        error = inner
+    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
 
 
 def _schema_reply(schema: pa.Schema) -> requests.Response:

@@ -1,0 +1,65 @@
+"""What a person reads of a server that cannot be reached: which one, why, and where to look."""
+
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from odp_loader.errors import Transient
+from odp_loader.odp.client import OdpClient
+
+KEY = "the-key-of-this-test"
+
+
+@pytest.fixture
+def words(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """What errors said; none may hold the key."""
+    monkeypatch.setenv("ODP_API_KEY", KEY)
+    said: list[str] = []
+    yield said
+    assert said
+    assert not any(KEY in words for words in said)
+
+
+def asked_of(url: str, words: list[str]) -> str:
+    with pytest.raises(Transient) as raised:
+        OdpClient(url, attempts=1).dataset("d").table.schema()
+    assert raised.value.__context__ is None, "it would hold the request"
+    words += [str(raised.value), repr(raised.value)]
+    return str(raised.value)
+
+
+def test_nobody_listens(words: list[str]):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        assert asked_of(url, words) == (
+            f"{url} cannot be reached: Connection refused;"
+            " check baseURL, HTTPS_PROXY and NO_PROXY, and whether a firewall or NetworkPolicy is in between"
+        )
+
+
+def test_the_proxy_is_not_there(words: list[str], monkeypatch: pytest.MonkeyPatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{taken.getsockname()[1]}")
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        assert "Connection refused; check baseURL, HTTPS_PROXY" in asked_of("https://odp.invalid/", words)
+
+
+def test_what_answers_speaks_no_tls(words: list[str]):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
+        url = f"https://127.0.0.1:{server.getsockname()[1]}/"
+
+        def answer() -> None:
+            with server.accept()[0] as connection:
+                connection.recv(1024)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert "[SSL" in asked_of(url, words)
+        thread.join()
