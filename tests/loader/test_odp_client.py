@@ -1,4 +1,4 @@
-"""What a person reads of a server that cannot be reached: which one, why, and where to look."""
+"""What a person reads of a server that cannot be reached: which one, why, where to look, and that it is being tried again."""
 
 import socket
 import threading
@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from odp_loader.errors import Transient
-from odp_loader.odp.client import OdpClient
+from odp_loader.odp.client import ATTEMPTS, OdpClient
+from odp_loader.sources.odp import OdpTable
+from odp_loader.spec import OdpSource
 
 KEY = "the-key-of-this-test"
 
@@ -63,3 +65,15 @@ def test_what_answers_speaks_no_tls(words: list[str]):
         thread.start()
         assert "[SSL" in asked_of(url, words)
         thread.join()
+
+
+def test_a_question_is_asked_as_often_as_any_request_and_says_once_that_it_waits(words: list[str], monkeypatch: pytest.MonkeyPatch):
+    waits: list[int] = []
+    monkeypatch.setattr("odp_loader.patience.wait_s", lambda attempt, _: waits.append(attempt) or 0.0)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        source = OdpSource(dataset="d", base_url=f"http://127.0.0.1:{taken.getsockname()[1]}")
+        with pytest.raises(Transient, match="Connection refused"):
+            OdpTable(source, note=words.append).describe()
+    assert sorted(waits) == sorted([*range(1, ATTEMPTS)] * 2), "schema and statistics, at once"
+    assert [note.endswith("; trying again") for note in words] == [True]

@@ -11,12 +11,13 @@ LONGEST_WAIT_S = 60.0
 Answer = TypeVar("Answer")
 
 
-def patiently(ask: Callable[[], Answer], *, attempts: int) -> Answer:
-    """Ask, and ask again after a wait, at most `attempts` times, while what comes back is Transient."""
+def patiently(ask: Callable[[], Answer], *, attempts: int, tell: Callable[[Transient], None] = lambda _: None) -> Answer:
+    """Ask, and ask again after a wait, at most `attempts` times, while what comes back is Transient; `tell` hears of it first."""
     for attempt in range(1, attempts):
         try:
             return ask()
         except Transient as error:
+            tell(error)
             time.sleep(wait_s(attempt, error))
     return ask()
 

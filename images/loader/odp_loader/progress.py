@@ -55,14 +55,14 @@ class Progress:
 
 
 class Observer(Protocol):
-    """Whoever watches a load. Called from the driver's thread, a few times a second at most; must return at once."""
+    """Whoever watches a load. Called a few times a second at most; must return at once."""
 
     def progress(self, progress: Progress) -> None:
-        """The load has come this far."""
+        """The load has come this far. Called from the driver's thread."""
         ...
 
     def note(self, message: str) -> None:
-        """Something a person should know, in one sentence: what was planned and why, what is tried again."""
+        """Something a person should know, in one sentence: what was planned and why, what is tried again. Any thread may call."""
         ...
 
 

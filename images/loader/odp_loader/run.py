@@ -83,7 +83,8 @@ class _Run:
     def carry_out(self, found: Found, *, report: bool) -> Result:
         self.gauge.show(stage=Stage.PLANNING)
         earlier = None if found.plan is None else Plan.from_json(found.plan)
-        source = open_source(self.load.source, schema=None if earlier is None else read_schema(earlier.schema))
+        schema = None if earlier is None else read_schema(earlier.schema)
+        source = open_source(self.load.source, schema=schema, note=self.observer.note)
         plan = earlier or self.plan(source, generation=found.generation)
         size = round(plan.expected * plan.bytes_per_row)
         self.gauge.show(partitions_total=len(plan.partitions), rows_expected=plan.expected, bytes_expected=size)

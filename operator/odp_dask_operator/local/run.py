@@ -147,7 +147,7 @@ def _cluster(request: Request, recorder: _Recorder, scratch: Path) -> Iterator[d
             )
             yield client
         return
-    preset, why = find_preset(request.job, request.presets)
+    preset, why = find_preset(request.job, request.presets, recorder.note)
     recorder.preset = preset.metadata.name
     if why:
         recorder.note(why)

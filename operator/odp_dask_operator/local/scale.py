@@ -1,6 +1,6 @@
 """Finds the preset that a job's `scale` means on this machine."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from odp_dask_operator.presets import BUILT_IN, choose_preset, why_auto
 from odp_dask_operator.spec import AUTO, OdpDaskJob, OdpDaskPreset, shape
@@ -8,15 +8,18 @@ from odp_loader.errors import InvalidLoad
 from odp_loader.spec import Load
 
 
-def find_preset(job: OdpDaskJob, presets: Mapping[str, OdpDaskPreset]) -> tuple[OdpDaskPreset, str | None]:
+def find_preset(
+    job: OdpDaskJob, presets: Mapping[str, OdpDaskPreset], note: Callable[[str], None] = lambda _: None
+) -> tuple[OdpDaskPreset, str | None]:
     """The preset, and for `auto` a sentence that says why. `presets` came with the job and win over the built-in ones.
 
-    `auto` asks the source for its schema and statistics. Raises InvalidLoad for a name that no preset has.
+    `auto` asks the source for its schema and statistics; `note` is told why that takes long. Raises InvalidLoad for a name
+    that no preset has.
     """
     known = {**BUILT_IN, **presets}
     name, why = job.spec.scale, None
     if name == AUTO:
-        rows, size_bytes = table_size(job.spec.load) if job.spec.load else (None, None)
+        rows, size_bytes = _table_size(job.spec.load, note) if job.spec.load else (None, None)
         name = choose_preset(rows=rows, size_bytes=size_bytes)
         why = why_auto(name, rows=rows, size_bytes=size_bytes)
     if name not in known:
@@ -30,11 +33,11 @@ def find_preset(job: OdpDaskJob, presets: Mapping[str, OdpDaskPreset]) -> tuple[
     return known[name], why
 
 
-def table_size(load: Load) -> tuple[int | None, int | None]:
+def _table_size(load: Load, note: Callable[[str], None]) -> tuple[int | None, int | None]:
     """Rows and Arrow bytes of what a load reads, as far as its source says so without a count."""
     from odp_loader.sources.open import open_source  # brings pyarrow and the SDK, which a named preset does not need here
 
-    source = open_source(load.source)
+    source = open_source(load.source, note=note)
     rows = source.describe().rows
     if not rows:
         return rows, None

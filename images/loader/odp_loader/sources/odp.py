@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from difflib import get_close_matches
 from functools import cached_property
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -12,7 +13,7 @@ from odp_loader import spec
 from odp_loader.errors import InvalidExpression, InvalidLoad, LoadError, Transient
 from odp_loader.expression import bind, parse
 from odp_loader.odp import wire
-from odp_loader.odp.client import OdpClient
+from odp_loader.odp.client import ATTEMPTS, OdpClient
 from odp_loader.partition import Predicate, Scalar, Selection
 from odp_loader.patience import patiently
 from odp_loader.planning import Buckets, OdpQuery, columns_of, divide, first_questions, odp_buckets, odp_filter
@@ -21,10 +22,9 @@ from odp_loader.transform.pushdown import Merged, ServerAggregate, server_aggreg
 
 EVERYTHING = Predicate("everything")
 _PARALLEL_QUESTIONS = 8
-_QUESTION_ATTEMPTS = 3
-"""Of a question whose reply was damaged; the client has attempts of its own for one that brought none."""
 _GROUPS_AT_MOST = 100_000
 """A string key with more values than this is cut by its alphabet, not by how often each value occurs."""
+Answer = TypeVar("Answer")
 
 
 class OdpTable:
@@ -37,30 +37,52 @@ class OdpTable:
         schema: pa.Schema | None = None,
         ends_marked: bool = False,
         on_throttled: Callable[[], None] = lambda: None,
+        note: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Stand for a table; `schema` and `ends_marked` are what `describe` said of it, where it was asked before."""
+        """Stand for a table; `schema` and `ends_marked` are what `describe` said of it, where it was asked before.
+
+        `note` is told, once, why an answer takes long.
+        """
         self._spec = source
         self._described = schema
         self._ends_marked = ends_marked
         self._on_throttled = on_throttled
+        self._note, self._noted = note, set[str]()
         self._foreseen: tuple[Sequence[Buckets], Sequence[Sequence[int]] | None] = ((), None)
 
-    def _client(self, known: pa.Schema | None = None) -> OdpClient:
-        return OdpClient(self._spec.base_url, known=known, on_throttled=self._on_throttled)
+    def _client(self, *, attempts: int = ATTEMPTS, known: pa.Schema | None = None) -> OdpClient:
+        return OdpClient(self._spec.base_url, attempts=attempts, known=known, on_throttled=self._on_throttled)
+
+    def _ask(self, question: Callable[[OdpClient], Answer]) -> Answer:
+        """Ask something whose answer is small: after a failure from the start, at most as often as any request."""
+
+        def ask() -> Answer:
+            client = self._client(attempts=1)
+            try:
+                return question(client)
+            finally:
+                client.finish()
+
+        return patiently(ask, attempts=ATTEMPTS, tell=self._tell)
+
+    def _tell(self, trouble: Transient) -> None:
+        words = str(trouble)
+        if words not in self._noted:
+            self._noted.add(words)
+            self._note(f"{words}; trying again")
 
     @cached_property
     def _table_schema(self) -> pa.Schema:
         """All columns of the table."""
 
-        def ask() -> pa.Schema:
-            client = self._client()
+        def schema(client: OdpClient) -> pa.Schema:
             with wire.translated():
-                schema = client.dataset(self._spec.dataset).table.schema()
+                found = client.dataset(self._spec.dataset).table.schema()
             client.finish()
             self._ends_marked = client.marker_proved
-            return schema
+            return found
 
-        return patiently(ask, attempts=_QUESTION_ATTEMPTS)
+        return self._ask(schema)
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -89,7 +111,7 @@ class OdpTable:
     def describe(self) -> TableDescription:
         """Ask for schema and statistics; two requests at once."""
         with ThreadPoolExecutor(1) as pool:
-            asked = pool.submit(patiently, lambda: wire.statistics(self._client(), self._spec.dataset), attempts=_QUESTION_ATTEMPTS)
+            asked = pool.submit(self._ask, lambda client: wire.statistics(client, self._spec.dataset))
             self.schema  # noqa: B018 # asks, where nobody has yet
             statistics = asked.result()
         rows = statistics.get("num_rows") if self._spec.filter is None else None
@@ -98,7 +120,7 @@ class OdpTable:
     def preview(self, columns: Sequence[str] | None = None) -> pa.RecordBatch | None:
         """The first chunk of the query; its connection is thrown away with the rest of the reply."""
         schema = self.schema if columns is None else pa.schema([self.schema.field(name) for name in columns])
-        return patiently(lambda: next(self._read(EVERYTHING, schema), None), attempts=_QUESTION_ATTEMPTS)
+        return patiently(lambda: next(self._read(EVERYTHING, schema, attempts=1), None), attempts=ATTEMPTS, tell=self._tell)
 
     def foresee(self, description: TableDescription, partitions: spec.Partitions, *, least_bytes_per_row: float) -> None:
         """Ask the first round of a histogram that `divide` is sure to want."""
@@ -194,23 +216,11 @@ class OdpTable:
 
     def _groups(self, query: OdpQuery, *, by: str, reduce: Mapping[str, str], at_most: int | None = None) -> pa.Table:
         """The server's groups: column `""` is the key, `*` the rows; a key may stand in several rows."""
-
-        def ask() -> pa.Table:
-            client = self._client()
-            try:
-                return wire.groups(
-                    client,
-                    self._spec.dataset,
-                    query=query.filter,
-                    values=query.vars,
-                    by=by,
-                    reduce=reduce,
-                    at_most=at_most,
-                )
-            finally:
-                client.finish()
-
-        return patiently(ask, attempts=_QUESTION_ATTEMPTS)
+        return self._ask(
+            lambda client: wire.groups(
+                client, self._spec.dataset, query=query.filter, values=query.vars, by=by, reduce=reduce, at_most=at_most
+            )
+        )
 
     def read(self, selection: Selection) -> Iterator[pa.RecordBatch]:
         """The query's rows in `selection`, as the server chunks them.
@@ -220,10 +230,10 @@ class OdpTable:
         """
         return self._read(selection, self.schema)
 
-    def _read(self, selection: Selection, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    def _read(self, selection: Selection, schema: pa.Schema, *, attempts: int = ATTEMPTS) -> Iterator[pa.RecordBatch]:
         """As `read`. The schema is asked for first unless ends are known to be marked; after a failure that is known no more."""
         query = self._query(selection)
-        client = self._client(schema if self._ends_marked else None)
+        client = self._client(attempts=attempts, known=schema if self._ends_marked else None)
         rows = 0
         try:
             with wire.translated():
