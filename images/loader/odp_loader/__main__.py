@@ -31,6 +31,7 @@ from odp_loader.key import without_key
 from odp_loader.metrics import DEFAULT_PORT, ProgressServer
 from odp_loader.progress import Progress, Result
 from odp_loader.run import run_load
+from odp_loader.scheduler import greet
 from odp_loader.script import run_script
 from odp_loader.spec import Load, Script
 
@@ -85,8 +86,7 @@ def carry_out(work: Load | Script, *, port: int, config_maps: Path) -> tuple[int
     """Do the work; returns the exit status. Raises LoadError when a load fails."""
     if isinstance(work, Script):
         folders = {folder.name: folder for folder in config_maps.iterdir()} if config_maps.is_dir() else {}
-        if dask.config.get("scheduler-address", None):  # its own `Client()` would wait for half a minute only
-            _client().close()
+        _await_scheduler()  # its own `Client()` would wait for half a minute only
         return run_script(work, scheduler_address=None, config_maps=folders), None
     with ExitStack() as stack:
         server = stack.enter_context(ProgressServer(port, "0.0.0.0"))  # noqa: S104 # a pod; NetworkPolicy says who reaches it
@@ -94,18 +94,24 @@ def carry_out(work: Load | Script, *, port: int, config_maps: Path) -> tuple[int
         return 0, run_load(work, lambda: stack.enter_context(_connected()), observer=_Narrator(server), report=True)
 
 
-def _client() -> distributed.Client:
-    """A client of the scheduler, once that answers. Raises Transient."""
-    _log.info("waits for the Dask scheduler")
-    try:
-        return distributed.Client(timeout=_CONNECT_S)
-    except (OSError, TimeoutError) as error:
-        raise Transient(f"the Dask scheduler does not answer: {error}") from None
+def _await_scheduler() -> None:
+    """Return when the scheduler of the environment answers, or where that names none. Raises Transient."""
+    address = dask.config.get("scheduler-address", None)
+    if address:
+        _log.info("waits for the Dask scheduler")
+        try:
+            greet(address, patience_s=_CONNECT_S)
+        except OSError as error:
+            raise Transient(f"the Dask scheduler does not answer: {error}") from None
 
 
 def _connected() -> distributed.Client:
     """A client of a cluster that has a worker. Raises Transient."""
-    client = _client()
+    _await_scheduler()
+    try:
+        client = distributed.Client()
+    except OSError as error:
+        raise Transient(f"the Dask scheduler does not answer: {error}") from None
     _log.info("waits for a worker")
     try:
         client.wait_for_workers(1, timeout=_CONNECT_S)

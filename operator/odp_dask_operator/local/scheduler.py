@@ -1,6 +1,5 @@
 """Connects to a Dask scheduler that is there already, and checks that a load can run on it."""
 
-import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +8,7 @@ import distributed
 
 from odp_dask_operator.local.cluster import quiet
 from odp_loader.errors import InvalidLoad, LoadError
+from odp_loader.scheduler import greet
 
 _CONNECT_S = 10.0
 _WORKER_S = 60.0
@@ -47,7 +47,7 @@ def remote_cluster(address: str, *, script: bool, verbose: bool) -> Iterator[dis
 
 def _connect(address: str) -> distributed.Client:
     try:
-        asyncio.run(_greet(address))
+        greet(address, patience_s=_CONNECT_S)
         return distributed.Client(address, timeout=_CONNECT_S)
     except (TypeError, ValueError) as error:  # what distributed raises for an unknown protocol, and for TLS without certificates
         hint = (
@@ -61,17 +61,6 @@ def _connect(address: str) -> distributed.Client:
         raise LoadError(
             f"the scheduler at {address} does not answer within {_CONNECT_S:.0f} s ({cause}); is the address right, and tls:// or tcp://?"
         ) from None
-
-
-async def _greet(address: str) -> None:
-    """Fails as a Client does, without one.
-
-    A Client that could not start is closed by the garbage collector; when that happens while the next one starts, both wait for
-    the same lock for ever (`LoopRunner` of distributed 2026.8).
-    """
-    connect: Any = distributed.comm.core.connect
-    comm = await connect(address, timeout=_CONNECT_S, **distributed.Security().get_connection_args("client"))
-    comm.abort()
 
 
 def _await_worker(client: distributed.Client, address: str) -> None:
