@@ -16,6 +16,9 @@ from odp_dask_operator.core.names import (
 from odp_dask_operator.core.plan import Plan
 
 _WORKER_PORT_NAME = "http"
+_WORKER_GRACE_S = 5
+"""Of a load. What a worker has not stored yet is read again in any case, and its threads, which wait for the network, cannot be
+interrupted: it would hold its share of a quota for all the time it is given."""
 _DASK = ["python", "-m", "dask"]
 
 
@@ -91,9 +94,11 @@ def _worker_pod(plan: Plan) -> dict[str, Any]:
         ],
         "ports": [{"name": _WORKER_PORT_NAME, "containerPort": WORKER_HTTP_PORT}],
         "resources": resources(worker),
-        "readinessProbe": {**health, "periodSeconds": 5, "timeoutSeconds": 5, "failureThreshold": 6},
+        # A worker takes partitions as soon as it runs; until the next probe the job says that it still starts.
+        "readinessProbe": {**health, "periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 15},
     }
-    return pod_spec(plan, Role.WORKER, preset=plan.cluster_preset, container=container)
+    pod = pod_spec(plan, Role.WORKER, preset=plan.cluster_preset, container=container)
+    return {**pod, "terminationGracePeriodSeconds": _WORKER_GRACE_S} if plan.spec.load else pod
 
 
 def dask_autoscaler(plan: Plan, *, cluster_uid: str) -> dict[str, Any]:
