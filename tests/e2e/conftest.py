@@ -9,6 +9,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tests.e2e.servers import S3, OdpServer, servers
 from tests.e2e.workspace import Workspace, keep_evidence, removed, workspace
 
 HERE = Path(__file__).parent
+KIND_CONFIG = HERE / "kind.yaml"
 HOW = "`make e2e` runs it on kind, `E2E_LOAD_IMAGE=... make e2e ARGS=--existing-cluster` on the cluster of KUBECONFIG"
 _TEST_SECONDS, _FIRST_SECONDS = 1200, 3600
 NewPlace = Callable[[str], AbstractContextManager[Workspace]]
@@ -69,7 +71,9 @@ def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         config = Path(os.environ.get("KUBECONFIG", Path.home() / ".kube/config"))
         found = Cluster(config, kubectl, bundle.image_loader(None), discovery)
     else:
-        kind: KindCluster = request.getfixturevalue("kind_cluster")
+        with pytest.MonkeyPatch.context() as patch:  # the fixture passes no configuration on, though what it calls takes one
+            patch.setattr(KindCluster, "create", partialmethod(KindCluster.create, config_file=KIND_CONFIG))
+            kind: KindCluster = request.getfixturevalue("kind_cluster")
         kind.ensure_kubectl()
         load = bundle.image_loader(kind.load_docker_image)
         found = Cluster(kind.kubeconfig_path.resolve(), str(kind.kubectl_path), load, discovery)

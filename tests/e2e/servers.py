@@ -215,6 +215,7 @@ def _server(name: str, port: int, container: Raw, volumes: list[Raw], *, beside:
     }
     pod = {
         "automountServiceAccountToken": False,
+        "terminationGracePeriodSeconds": 1,  # a shell as first process hears no SIGTERM
         "affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [together]}},
         "securityContext": {
             "runAsNonRoot": True,
