@@ -1,7 +1,10 @@
 """Outputs in S3: credentials of every kind, rotated and expired, and uploads that break in the middle, against a real server."""
 
+import os
 import pickle
 import re
+import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -340,3 +343,45 @@ def test_many_threads_share_a_connection(s3: S3Server, secrets: Path) -> None:
         thread.join()
     assert failures == []
     assert len(list(store.list(""))) == 16
+
+
+METADATA_SERVICE = """
+import os, socket, threading
+from odp_loader.spec import Storage
+from odp_loader.store.address import Address
+from odp_loader.store.connection import connect
+
+service, asked = socket.create_server(("127.0.0.1", 0)), []
+
+def answer():
+    while True:
+        connection, peer = service.accept()
+        asked.append(peer)
+        connection.close()
+
+threading.Thread(target=answer, daemon=True).start()
+os.environ["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = f"http://127.0.0.1:{service.getsockname()[1]}"
+connect(Address("s3", "bucket", ""), Storage(**STORAGE))
+print(bool(asked), "AWS_DEFAULT_REGION" in os.environ)
+"""
+
+
+@pytest.mark.parametrize(
+    ("storage", "asked"),
+    [
+        ({"endpoint": "http://127.0.0.1:9", "region": "eu-north-1"}, False),
+        ({"endpoint": "http://127.0.0.1:9"}, False),
+        ({"region": "eu-north-1"}, False),
+        ({}, True),
+    ],
+    ids=["both", "no region at a server of one's own", "AWS", "only the machine knows"],
+)
+def test_the_machine_is_asked_for_a_region_only_when_nobody_else_knows_it(storage: dict[str, str], asked: bool):
+    """The SDK reads these variables once in a process."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    script = METADATA_SERVICE.replace("STORAGE", repr(storage))
+    run = subprocess.run(
+        [sys.executable, "-c", script], env=environment | keys, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert run.stdout.split() == [str(asked), "False"]

@@ -4,6 +4,8 @@ import os
 import threading
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -88,21 +90,39 @@ def _s3(storage: Storage, secret: Secret | None, identity: str) -> Connection:
         keys = {"access_key": temporary.access_key, "secret_key": temporary.secret_key, "session_token": temporary.session_token}
         expires_at = temporary.expires_at
     url = endpoint or f"https://s3.{region or 'us-east-1'}.amazonaws.com"
-    filesystem = pafs.S3FileSystem(
-        **keys,
-        region=region or ("us-east-1" if endpoint else None),
-        endpoint_override=_endpoint(endpoint) if endpoint else None,
-        proxy_options=_proxy(url),
-        connect_timeout=_CONNECT_TIMEOUT_S,
-        request_timeout=_REQUEST_TIMEOUT_S,
-        # Without background writes a stream whose upload of a part failed is completed with the parts before it.
-        background_writes=True,
-    )
+    region = region or ("us-east-1" if endpoint else None)
+    # Where its environment names no region the AWS SDK asks the machine for one, also when it is given one; outside EC2, and in
+    # pods that cannot reach that service, nobody answers for five seconds.
+    with _environment("AWS_DEFAULT_REGION", region) if region else nullcontext():
+        filesystem = pafs.S3FileSystem(
+            **keys,
+            region=region,
+            endpoint_override=_endpoint(endpoint) if endpoint else None,
+            proxy_options=_proxy(url),
+            connect_timeout=_CONNECT_TIMEOUT_S,
+            request_timeout=_REQUEST_TIMEOUT_S,
+            # Without background writes a stream whose upload of a part failed is completed with the parts before it.
+            background_writes=True,
+        )
     return Connection(filesystem, identity, expires_at)
 
 
+@contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    """Sets a variable for a library that reads it at once; `_lock` is held meanwhile."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
 def _google(storage: Storage, secret: Secret | None) -> pafs.FileSystem:
-    """For Google: pyarrow takes a key file from the environment only, and reads it at once; `_lock` is held meanwhile."""
+    """For Google: pyarrow takes a key file from the environment only."""
     options: dict[str, Any] = {"retry_time_limit": timedelta(seconds=_REQUEST_TIMEOUT_S)}
     if storage.endpoint:
         parts = urlsplit(_endpoint(storage.endpoint))
@@ -110,15 +130,8 @@ def _google(storage: Storage, secret: Secret | None) -> pafs.FileSystem:
     if secret is None:
         return pafs.GcsFileSystem(**options)
     secret.require(_GOOGLE_KEY)
-    before = os.environ.get(_GOOGLE_KEY)
-    os.environ[_GOOGLE_KEY] = str(secret.folder / _GOOGLE_KEY)
-    try:
+    with _environment(_GOOGLE_KEY, str(secret.folder / _GOOGLE_KEY)):
         return pafs.GcsFileSystem(**options)
-    finally:
-        if before is None:
-            del os.environ[_GOOGLE_KEY]
-        else:
-            os.environ[_GOOGLE_KEY] = before
 
 
 def _azure(root: Address, storage: Storage, secret: Secret | None) -> pafs.FileSystem:
