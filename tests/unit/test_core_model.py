@@ -28,7 +28,7 @@ from tests.support.operator_jobs import SETTINGS, START, job, presets
 EPOCH = datetime.timedelta(days=1)
 """Longer than every deadline."""
 MOST_RUNS = 2
-ALIVE = ("fresh", "runs", "between", "done", "failed")
+ALIVE = ("fresh", "runs", "between", "told", "done", "failed")
 
 
 @dataclass(frozen=True)
@@ -138,16 +138,19 @@ def seen(state: State) -> Observed:
 
 
 def loader_seen(what: str | None, now: datetime.datetime) -> LoaderSeen:
-    ended = PodSeen(uid="ended", created=now, end=PodEnd(exit_code=1, at=now))
+    end = PodEnd(exit_code=1, at=now)
+    ended = PodSeen(uid="ended", created=now, exit=end, end=end)
     match what:
         case "runs":
             return LoaderSeen(attempts=1, living_pods=1, pod=PodSeen(uid="runs", created=now, running_since=now))
         case "between":
-            return LoaderSeen(attempts=1, failures=1, pod=ended, ended_pod=ended)
+            return LoaderSeen(attempts=1, failures=1, pod=ended, last_end=end)
+        case "told":
+            return LoaderSeen(attempts=1, succeeded=True, living_pods=1)
         case "done":
             return LoaderSeen(attempts=1, succeeded=True)
         case "failed":
-            return LoaderSeen(attempts=4, failures=4, succeeded=False, pod=ended, ended_pod=ended)
+            return LoaderSeen(attempts=4, failures=4, succeeded=False, pod=ended, last_end=end)
         case "going":
             return LoaderSeen(attempts=1, living_pods=1)
         case _:
@@ -208,7 +211,7 @@ def check(record: JobRecord, state: State, decision: Decision, status: JobStatus
     if record.end:
         assert after.end == record.end, "an end is the end"
         assert (status.phase, status.reason, status.result) == (state.status.phase, state.status.reason, state.status.result)
-        assert not (world.loader in ("done", "failed") and any(gone.resource.kind == "Job" for gone in decision.delete)), (
+        assert not (world.loader in ("told", "done", "failed") and any(gone.resource.kind == "Job" for gone in decision.delete)), (
             "logs lost"
         )
     if decision.create:
@@ -249,7 +252,7 @@ def worlds_of_users(state: State) -> Iterator[World]:
 def worlds_of_controllers(world: World) -> Iterator[World]:
     if world.service == "predecessor":
         return  # what they do is the same as without; only its going matters
-    steps = {"fresh": ("runs",), "runs": ("between", "done", "failed"), "between": ("runs", "failed")}
+    steps = {"fresh": ("runs",), "runs": ("between", "told", "done", "failed"), "told": ("done",), "between": ("runs", "failed")}
     for after in steps.get(world.loader or "", ()):
         yield replace(world, loader=after)
     for after in {"silent": ("up",), "up": ("ready",), "ready": ("up",)}.get(world.cluster or "", ()):

@@ -1,5 +1,6 @@
 """What is said about a job that waits: a reason and a sentence, from the words of Kubernetes 1.36."""
 
+import json
 from typing import Any
 
 import pytest
@@ -158,6 +159,21 @@ def test_a_loader_that_has_ended_is_not_waited_for_while_its_end_gets_around() -
     loader_ends(cluster, 0, LAST_WORD)
     cluster.settle()
     assert cluster.said == ("Succeeded", "LoadVerified")
+
+
+def test_a_loader_that_has_said_so_has_succeeded_before_its_job_counts_it() -> None:
+    """Kubelet needs a second for the pod, and the Job controller another for its verdict."""
+    cluster = started()
+    everything_runs(cluster)
+    ended = {"exitCode": 0, "reason": "Completed", "message": json.dumps(LAST_WORD)}
+    loader_pod(cluster)["status"]["containerStatuses"][0]["state"] = {"terminated": ended}
+    cluster.settle()
+    assert cluster.said == ("Succeeded", "LoadVerified")
+    assert cluster.only("Job")["spec"], "it is still to count its pod, and keeps the log"
+    loader_ends(cluster, 0, LAST_WORD)
+    cluster.settle()
+    assert cluster.said == ("Succeeded", "LoadVerified")
+    assert cluster.only("Job")["status"]["succeeded"] == 1
 
 
 def test_old_news_of_a_job_says_nothing_about_its_next_pod() -> None:

@@ -25,7 +25,7 @@ def ending(plan: Plan, loader: LoaderSeen) -> Verdict | None:
     """The verdict on a job whose loader has ended for good; None while it has not. A lost last word fails no load."""
     if loader.succeeded is None:
         return None
-    end = loader.ended_pod.end if loader.ended_pod else None
+    end = loader.last_end
     if loader.succeeded:
         return _success(plan, end)
     reason, message = failure(plan, end) if end else (Reason.LOADER_FAILED.value, text_of(loader.verdict) or "its pods are gone")

@@ -111,7 +111,7 @@ def _running(plan: Plan, observed: Observed) -> Verdict:
 
 def _retrying(plan: Plan, loader: LoaderSeen) -> Verdict:
     now = f"attempt {loader.failures + 1} of {plan.spec.backoff_limit + 1} {'runs' if loader.running_since else 'comes next'}"
-    end = loader.ended_pod.end if loader.ended_pod else None
+    end = loader.last_end
     reason, message = failure(plan, end) if end else ("", "nobody says why")
     said = f"{now}; the one before failed: {f'{reason}: ' if reason else ''}{message}"
     return Verdict(phase=Phase.RUNNING, reason=Reason.RETRYING.value, message=said)

@@ -20,14 +20,15 @@ def read_loader(job: Raw | None, own: Sequence[Raw], events: Sequence[Raw]) -> L
     verdict = next(
         (c for c in status.get("conditions") or () if c["type"] in ("Complete", "Failed") and c["status"] == "True"), None
     )
+    done = newest.exit if newest and newest.exit and newest.exit.exit_code == 0 and newest.exit.last_word else None
     failed, succeeded, active = (status.get(name) or 0 for name in ("failed", "succeeded", "active"))
     return LoaderSeen(
         attempts=failed + succeeded + active,
         failures=failed,
-        succeeded=None if verdict is None else verdict["type"] == "Complete",
+        succeeded=verdict["type"] == "Complete" if verdict else (True if done else None),
         verdict="" if verdict is None else verdict.get("message") or "",
         pod=newest,
-        ended_pod=next((pod for pod in reversed(pods) if pod.end), None),
+        last_end=done or next((pod.end for pod in reversed(pods) if pod.end), None),
         living_pods=living,
         trouble=_trouble(job["metadata"]["uid"], newest, events),
     )

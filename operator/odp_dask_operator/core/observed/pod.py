@@ -33,9 +33,9 @@ def read_pod(raw: Raw, *, role: str) -> PodSeen:
     meta, status = raw["metadata"], raw.get("status") or {}
     container = _container(status, role)
     state = container.get("state") or {}
-    running, end = state.get("running"), _end(status, container)
-    over = end is not None or (role == LOADER and "terminated" in state)  # the others begin again
-    trouble = None if running is not None or over else _trouble(status, container, role=role)
+    running, ended = state.get("running"), status.get("phase") in ("Succeeded", "Failed")
+    exited = _exit(status, state) if ended or (role == LOADER and "terminated" in state) else None  # the others begin again
+    trouble = None if running is not None or exited else _trouble(status, container, role=role)
     created = time_of(meta.get("creationTimestamp"))
     assert created is not None
     return PodSeen(
@@ -44,10 +44,10 @@ def read_pod(raw: Raw, *, role: str) -> PodSeen:
         deleting="deletionTimestamp" in meta,
         running_since=None if running is None else time_of(running.get("startedAt")) or created,
         address=status.get("podIP"),
-        silent=running is None and not over and trouble is None,
+        silent=running is None and exited is None and trouble is None,
         trouble=trouble,
-        over=over,
-        end=end,
+        exit=exited,
+        end=exited if ended else None,
     )
 
 
@@ -56,11 +56,8 @@ def _container(status: Raw, role: str) -> Raw:
     return next((container for container in statuses if container.get("name") == role), {})
 
 
-def _end(status: Raw, container: Raw) -> PodEnd | None:
-    """Once the pod has ended; a container that Kubernetes starts again has not."""
-    if status.get("phase") not in ("Succeeded", "Failed"):
-        return None
-    terminated = (container.get("state") or {}).get("terminated") or {}
+def _exit(status: Raw, state: Raw) -> PodEnd:
+    terminated = state.get("terminated") or {}
     return PodEnd(
         exit_code=terminated.get("exitCode"),
         at=time_of(terminated.get("finishedAt")),

@@ -87,8 +87,8 @@ class PodSeen:
     silent: bool = False
     """Neither runs nor says why; its Events may."""
     trouble: Trouble | None = None
-    over: bool = False
-    """Its container has ended for good; the pod says so a moment later, by `end`."""
+    exit: PodEnd | None = None
+    """How its container ended for good; the pod says so a second later, by `end`."""
     end: PodEnd | None = None
 
 
@@ -100,13 +100,14 @@ class LoaderSeen:
     """Pods that were started and not merely evicted."""
     failures: int = 0
     succeeded: bool | None = None
-    """The Job's own verdict; None while it has none."""
+    """The Job's verdict; None while there is none. It is sure two seconds before the Job says so, when a loader had its last word
+    and ended with status 0."""
     verdict: str = ""
     """What the Job says about it."""
     pod: PodSeen | None = None
     """The newest one."""
-    ended_pod: PodSeen | None = None
-    """The newest one that has ended."""
+    last_end: PodEnd | None = None
+    """Of the newest one that has ended."""
     living_pods: int = 0
     """Pods that have not ended; of an earlier Job, while there is none."""
     trouble: Trouble | None = None
@@ -120,7 +121,7 @@ class LoaderSeen:
     @property
     def over(self) -> bool:
         """The newest loader has ended, and the Job may not have counted it yet."""
-        return self.pod is not None and self.pod.over
+        return self.pod is not None and self.pod.exit is not None
 
 
 @dataclass(frozen=True)
