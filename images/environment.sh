@@ -42,6 +42,8 @@ lock() {
         # shellcheck disable=SC2068 # these are patterns
         rm -rf $@ tornado/test pyarrow/include bokeh/server/static/lib
         find . -depth -type d -name tests -exec rm -rf {} +
+        # Nothing is compiled or type-checked in a container.
+        find . -type f \( -name '*.py[xi]' -o -name '*.px[di]' -o -name '*.[ach]' -o -name '*.cc' \) -delete
         find . -path '*/bokeh/server/static/js/*.js' ! -name '*.min.js' -delete # browsers get the others
     )
     compile $python /opt/odp /opt/odp
