@@ -1,7 +1,7 @@
 """A meter's rates and estimates, from samples with made-up times."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from odp_loader.meter import Meter, Rates
@@ -47,6 +47,7 @@ def test_a_stall_has_no_estimate_and_a_finished_load_needs_none() -> None:
 
 
 @given(st.floats(1e-5, 100), st.integers(1, 10**9), st.integers(2, 600))
+@example(0.0625, 1, 600)
 def test_a_steady_load_is_measured_however_often_it_is_sampled(interval: float, rows: int, samples: int) -> None:
     meter = metered(*((i * interval, i * rows) for i in range(samples)))
     assert meter.rates().rows_per_second == pytest.approx(rows / interval)

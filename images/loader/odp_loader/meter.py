@@ -35,7 +35,7 @@ class Meter:
     def add(self, now: float, *, rows: int, bytes: int) -> None:  # noqa: A002 # the word of Progress
         """Note that `rows` and `bytes` have been read in all at `now` (seconds)."""
         samples = self._samples
-        if len(samples) > 1 and now - samples[-2].at < _RESOLUTION_S:
+        if len(samples) > 1 and samples[-1].at - samples[-2].at < _RESOLUTION_S:
             samples.pop()
         samples.append(_Sample(now, rows, bytes))
         # The newest sample outside the window stays: without it, slow samples would leave nothing to measure from.
