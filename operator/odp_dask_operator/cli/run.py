@@ -1,8 +1,10 @@
 """`odp-dask run`: a job on this machine, or on a Dask scheduler that is there already."""
 
+import os
+import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -94,7 +96,21 @@ def run(
         report=report,
         verbose=verbose,
     )
-    raise typer.Exit(run_session(flags, as_json=output is Output.JSON))
+    status = run_session(flags, as_json=output is Output.JSON)
+    if status:
+        _leave(status)
+    raise typer.Exit
+
+
+def _leave(status: int) -> NoReturn:
+    """End at once, all being said and put away.
+
+    Threads may still wait for a server and cannot be ended. The interpreter's own exit takes things apart under their feet, which
+    ended in SIGABRT or a trace on the terminal now and then.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 run.__doc__ = _HELP
