@@ -4,7 +4,7 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
@@ -97,17 +97,8 @@ def run(
         verbose=verbose,
     )
     status = run_session(flags, as_json=output is Output.JSON)
-    if status:
-        _leave(status)
-    raise typer.Exit
-
-
-def _leave(status: int) -> NoReturn:
-    """End at once, all being said and put away.
-
-    Threads may still wait for a server and cannot be ended. The interpreter's own exit takes things apart under their feet, which
-    ended in SIGABRT or a trace on the terminal now and then.
-    """
+    # All is said and put away. The interpreter's own exit would take things apart under threads that still wait for a server, and
+    # tell of tasks that Dask has left behind: now and then a run ended in SIGABRT, or with a stray trace as its last line.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
