@@ -1,7 +1,5 @@
 """What a person reads of a server that cannot be reached: which one, why, where to look, and that it is being tried again."""
 
-import socket
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +8,7 @@ from odp_loader.errors import Transient
 from odp_loader.odp.client import ATTEMPTS, OdpClient
 from odp_loader.sources.odp import OdpTable
 from odp_loader.spec import OdpSource
+from tests.support.sockets import nobody, parrot
 
 KEY = "the-key-of-this-test"
 
@@ -33,9 +32,8 @@ def asked_of(url: str, words: list[str]) -> str:
 
 
 def test_nobody_listens(words: list[str]):
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # and does not listen
-        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    with nobody() as address:
+        url = f"http://{address}"
         assert asked_of(url, words) == (
             f"{url} cannot be reached: Connection refused;"
             " check baseURL, HTTPS_PROXY and NO_PROXY, and whether a firewall or NetworkPolicy is in between"
@@ -43,36 +41,23 @@ def test_nobody_listens(words: list[str]):
 
 
 def test_the_proxy_is_not_there(words: list[str], monkeypatch: pytest.MonkeyPatch):
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{taken.getsockname()[1]}")
+    with nobody() as address:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{address}")
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.delenv("no_proxy", raising=False)
         assert "Connection refused; check baseURL, HTTPS_PROXY" in asked_of("https://odp.invalid/", words)
 
 
 def test_what_answers_speaks_no_tls(words: list[str]):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(10)
-        url = f"https://127.0.0.1:{server.getsockname()[1]}/"
-
-        def answer() -> None:
-            with server.accept()[0] as connection:
-                connection.recv(1024)
-                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-
-        thread = threading.Thread(target=answer)
-        thread.start()
-        assert "[SSL" in asked_of(url, words)
-        thread.join()
+    with parrot(b"HTTP/1.1 400 Bad Request\r\n\r\n") as address:
+        assert "[SSL" in asked_of(f"https://{address}/", words)
 
 
 def test_a_question_is_asked_as_often_as_any_request_and_says_once_that_it_waits(words: list[str], monkeypatch: pytest.MonkeyPatch):
     waits: list[int] = []
     monkeypatch.setattr("odp_loader.patience.wait_s", lambda attempt, _: waits.append(attempt) or 0.0)
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        source = OdpSource(dataset="d", base_url=f"http://127.0.0.1:{taken.getsockname()[1]}")
+    with nobody() as address:
+        source = OdpSource(dataset="d", base_url=f"http://{address}")
         with pytest.raises(Transient, match="Connection refused"):
             OdpTable(source, note=words.append).describe()
     assert sorted(waits) == sorted([*range(1, ATTEMPTS)] * 2), "schema and statistics, at once"

@@ -2,13 +2,13 @@
 
 import asyncio
 import socket
-import threading
 from typing import Any
 
 import distributed
 import pytest
 
 from odp_loader.scheduler import greet
+from tests.support.sockets import parrot
 
 
 class Network:
@@ -55,15 +55,5 @@ def test_what_takes_connections_and_says_nothing_is_waited_for_no_longer(monkeyp
 
 
 def test_what_speaks_http_is_no_scheduler():
-    def answer(server: socket.socket) -> None:
-        with server.accept()[0] as connection:
-            connection.recv(1024)
-            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(10)
-        thread = threading.Thread(target=answer, args=(server,))
-        thread.start()
-        with pytest.raises(ValueError, match="no Dask scheduler"):
-            greet(f"tcp://127.0.0.1:{server.getsockname()[1]}", patience_s=10)
-        thread.join()
+    with parrot(b"HTTP/1.1 400 Bad Request\r\n\r\n") as address, pytest.raises(ValueError, match="no Dask scheduler"):
+        greet(f"tcp://{address}", patience_s=10)
