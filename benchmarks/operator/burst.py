@@ -83,7 +83,7 @@ def section(accounts: dict[str, list[Account]], *, jobs: int) -> Section:
         " documentation of dask-kubernetes has it."
     )
     if ALONE in accounts:
-        text += f" {ALONE}: no time of ours can be less on this machine, whose cores the Dask operator shares otherwise."
+        text += f" {ALONE}: what ours takes where nothing else shares the cores; it is no least that the machine allows."
     if SAME_PODS in accounts:
         text += (
             f" {SAME_PODS}: probes, environment, security context and volumes of our pods, without certificates. That row shows"

@@ -21,9 +21,8 @@ def test_a_token_may_do_what_its_roles_allow(server: ApiServer, namespace: str) 
     assert server.request("POST", f"{path}/serviceaccounts", account).status == 201
     request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": []}}
     token = server.request("POST", f"{path}/serviceaccounts/a/token", request).body["status"]["token"]
-    stranger = urllib3.PoolManager(
-        ca_certs=server.api.configuration.ssl_ca_cert
-    )  # a client certificate would count before the token
+    # Without the client certificate that a kubeconfig may hold: it would count before the token.
+    stranger = urllib3.PoolManager(ca_certs=server.api.configuration.ssl_ca_cert)
     answer = stranger.request("GET", f"{server.url}{path}/secrets", headers={"Authorization": f"Bearer {token}"})
     assert answer.status == 403
     assert f"system:serviceaccount:{namespace}:a" in answer.json()["message"]
