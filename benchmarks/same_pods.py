@@ -3,11 +3,13 @@
 from typing import Any
 
 from odp_dask_operator.core.desired import manifest
+from odp_dask_operator.core.desired.environment import tls_arguments
 from odp_dask_operator.core.names import Child
 from odp_dask_operator.core.plan import Plan
 
 Raw = dict[str, Any]
 _TLS = ("DASK_DISTRIBUTED__COMM__", "DASK_SCHEDULER_ADDRESS")
+_TLS_ARGUMENTS = [*tls_arguments(), "--protocol", "tls"]
 _TLS_VOLUME = "odp-tls"
 
 
@@ -33,6 +35,7 @@ def _plain(pod: Raw) -> Raw:
     (container,) = pod["containers"]
     kept = {
         **container,
+        "args": [each for each in container["args"] if each not in _TLS_ARGUMENTS],
         "env": [each for each in container["env"] if not each["name"].startswith(_TLS)],
         "volumeMounts": [each for each in container["volumeMounts"] if each["name"] != _TLS_VOLUME],
     }

@@ -139,13 +139,30 @@ def test_the_key_is_an_environment_variable_where_rows_are_and_nowhere_else(case
 def test_only_an_adaptive_job_has_the_http_api() -> None:
     for workers, on in (({"minimum": 1, "maximum": 2}, True), ({"replicas": 2}, False)):
         made = children(plan_of(job(workers=workers)))
-        environment = pod_specs(made)["scheduler"]["containers"][0]["env"]
-        routes = next(variable["value"] for variable in environment if variable["name"].endswith("HTTP__ROUTES"))
-        assert ("distributed.http.scheduler.api" in routes) is on
+        assert ("distributed.http.scheduler.api" in (routes_of(made) or "")) is on
         assert (Child.AUTOSCALER in made) is on
         asked_from = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": SETTINGS.dask_namespace}}}
         rules = made[Child.NETWORK_POLICY]["spec"]["ingress"]
         assert ([asked_from] in [rule.get("from") for rule in rules]) is on
+
+
+def routes_of(made: Mapping[Child, Any]) -> str | None:
+    """The scheduler's HTTP routes; None where they are distributed's own, unsaid."""
+    environment = {variable["name"]: variable.get("value") for variable in pod_specs(made)["scheduler"]["containers"][0]["env"]}
+    return environment.get("DASK_DISTRIBUTED__SCHEDULER__HTTP__ROUTES")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"env": [{"name": "DASK_DISTRIBUTED__SCHEDULER__HTTP__ROUTES", "value": "['distributed.http.scheduler.api']"}]},
+        {"envFrom": [{"secretRef": {"name": "anything"}}]},
+    ],
+)
+def test_no_variable_of_a_job_turns_the_http_api_on(more: dict[str, Any]) -> None:
+    routes = routes_of(children(plan_of(job(**more))))
+    assert routes is not None
+    assert "distributed.http.scheduler.api" not in routes
 
 
 def test_the_routes_are_distributeds_own_and_the_api() -> None:
@@ -154,9 +171,7 @@ def test_the_routes_are_distributeds_own_and_the_api() -> None:
     import dask
     import distributed  # noqa: F401 # brings its defaults into the configuration
 
-    made = children(plan_of(job(workers={"minimum": 1, "maximum": 2})))
-    environment = {variable["name"]: variable.get("value") for variable in pod_specs(made)["scheduler"]["containers"][0]["env"]}
-    routes = ast.literal_eval(environment["DASK_DISTRIBUTED__SCHEDULER__HTTP__ROUTES"])
+    routes = ast.literal_eval(routes_of(children(plan_of(job(workers={"minimum": 1, "maximum": 2})))) or "")
     assert routes == ["distributed.http.scheduler.api", *dask.config.get("distributed.scheduler.http.routes")]
 
 

@@ -53,7 +53,7 @@ class Pod:
         own = {variable["name"]: here(variable["value"]) for variable in container["env"] if "value" in variable}
         command = [here(word) for word in (*container["command"], *container["args"])]
         command[0] = sys.executable
-        inherited = {"PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+        inherited = {"PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", ""), "TMPDIR": str(log.parent)}
         self._log = log.open("wb")
         self.process = subprocess.Popen(
             command, env={**inherited, **own, **environment}, stdout=self._log, stderr=subprocess.STDOUT, cwd=log.parent
@@ -96,7 +96,10 @@ def has_arrow(process: psutil.Process) -> bool:
 @pytest.fixture
 def plan(tmp_path: Path) -> Plan:
     load = {"source": {"synthetic": {"rows": 1000}}, "sink": {"parquet": {"url": str(tmp_path / "out")}}}
-    made = make_plan(read_job(job(load=load, workers={"minimum": 1, "maximum": 2})), presets=presets(), settings=SETTINGS)
+    comm = "DASK_DISTRIBUTED__COMM__"
+    careless = [{"name": f"{comm}DEFAULT_SCHEME", "value": "tcp"}, {"name": f"{comm}REQUIRE_ENCRYPTION", "value": "False"}]
+    raw = job(load=load, workers={"minimum": 1, "maximum": 2}, env=careless)
+    made = make_plan(read_job(raw), presets=presets(), settings=SETTINGS)
     assert isinstance(made, Plan)
     return made
 

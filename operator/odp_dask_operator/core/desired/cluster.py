@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from odp_dask_operator.core.desired.environment import Role
+from odp_dask_operator.core.desired.environment import Role, tls_arguments
 from odp_dask_operator.core.desired.metadata import metadata, run_label
 from odp_dask_operator.core.desired.pod import http_get, pod_metadata, pod_spec, resources
 from odp_dask_operator.core.names import (
@@ -26,13 +26,17 @@ def dask_cluster(plan: Plan) -> dict[str, Any]:
     """Created once. No `idleTimeout`: a load may leave its workers alone for a while, and our deadlines are better judges."""
     assert plan.workers is not None
     resource = Child.CLUSTER.resource
+    own = metadata(plan, Child.CLUSTER, labels=run_label(plan))
+    pods = pod_metadata(plan)
+    # The Dask operator gives all that it makes the labels of the DaskCluster, too.
+    pods["labels"] = {name: value for name, value in pods["labels"].items() if name not in own["labels"]}
     return {
         "apiVersion": resource.api_version,
         "kind": resource.kind,
-        "metadata": metadata(plan, Child.CLUSTER, labels=run_label(plan)),
+        "metadata": own,
         "spec": {
-            "scheduler": {"metadata": pod_metadata(plan), "spec": _scheduler_pod(plan), "service": _scheduler_service(plan)},
-            "worker": {"metadata": pod_metadata(plan), "replicas": plan.workers.least, "spec": _worker_pod(plan)},
+            "scheduler": {"metadata": pods, "spec": _scheduler_pod(plan), "service": _scheduler_service(plan)},
+            "worker": {"metadata": pods, "replicas": plan.workers.least, "spec": _worker_pod(plan)},
         },
     }
 
@@ -41,7 +45,15 @@ def _scheduler_pod(plan: Plan) -> dict[str, Any]:
     health = http_get("/health", DASHBOARD_PORT_NAME)
     container = {
         "command": [*_DASK, "scheduler"],
-        "args": ["--port", str(SCHEDULER_PORT), "--dashboard-address", f":{DASHBOARD_PORT}"],
+        "args": [
+            "--protocol",
+            "tls",
+            "--port",
+            str(SCHEDULER_PORT),
+            "--dashboard-address",
+            f":{DASHBOARD_PORT}",
+            *tls_arguments(),
+        ],
         "ports": [
             {"name": "tcp-comm", "containerPort": SCHEDULER_PORT},
             {"name": DASHBOARD_PORT_NAME, "containerPort": DASHBOARD_PORT},
@@ -81,8 +93,6 @@ def _worker_pod(plan: Plan) -> dict[str, Any]:
         "args": [
             "--name",
             "$(DASK_WORKER_NAME)",
-            "--nworkers",
-            "1",
             "--nthreads",
             str(worker.threads),
             "--memory-limit",
@@ -90,6 +100,7 @@ def _worker_pod(plan: Plan) -> dict[str, Any]:
             "--dashboard-address",
             f":{WORKER_HTTP_PORT}",
             "--no-dashboard",
+            *tls_arguments(),
             *preload,
         ],
         "ports": [{"name": _WORKER_PORT_NAME, "containerPort": WORKER_HTTP_PORT}],

@@ -1,4 +1,8 @@
-"""The environment variables of scheduler, workers and loader: Dask's configuration, the job's own, and the key."""
+"""The environment variables of scheduler, workers and loader: Dask's configuration, the job's own, and the key.
+
+What a DaskCluster says the Dask operator writes again into an annotation, a worker group and its annotation, and every Deployment:
+scheduler and workers are told in few words.
+"""
 
 from enum import Enum
 from typing import Any
@@ -19,6 +23,7 @@ JOB_FILE = "job.json"
 
 _SECRETS_VARIABLE = "ODP_LOADER_SECRETS"
 """Where the loader looks for storage Secrets (`odp_loader.store.secret`, which reads files and is not imported here)."""
+_ROUTES_VARIABLE = "DASK_DISTRIBUTED__SCHEDULER__HTTP__ROUTES"
 _HTTP_ROUTES = (
     "distributed.http.scheduler.prometheus",
     "distributed.http.scheduler.info",
@@ -48,12 +53,13 @@ class Role(Enum):
 def environment(plan: Plan, role: Role) -> list[dict[str, Any]]:
     """The variables of a role. A job may change the first ones and add its own; the last ones it may not touch."""
     own = [variable.model_dump(mode="json", by_alias=True, exclude_defaults=True) for variable in plan.spec.env]
-    variables = [*_defaults(plan, role), *own, *_tls(), *_fixed(plan, role)]
+    tls = _tls() if role is Role.LOADER or (role is Role.WORKER and plan.spec.script) else []
+    variables = [*_defaults(plan, role), *own, *tls, *_fixed(plan, role)]
     return list({variable["name"]: variable for variable in variables}.values())
 
 
 def _defaults(plan: Plan, role: Role) -> list[dict[str, Any]]:
-    variables = [_plain("HOME", TMP), _plain("DASK_TEMPORARY_DIRECTORY", TMP)]
+    variables = [_plain("HOME", TMP)]
     if role is Role.WORKER and plan.streaming:
         variables += [_plain(name, value) for name, value in STREAMING_ENVIRONMENT.items()]
     if role is Role.SCHEDULER and plan.spec.load is not None:
@@ -61,8 +67,16 @@ def _defaults(plan: Plan, role: Role) -> list[dict[str, Any]]:
     return variables
 
 
+def tls_arguments() -> list[str]:
+    """Of scheduler and workers, which listen and connect with them. No variable of a job's own can change them."""
+    return ["--tls-ca-file", f"{TLS_FOLDER}/ca.crt", "--tls-cert", f"{TLS_FOLDER}/tls.crt", "--tls-key", f"{TLS_FOLDER}/tls.key"]
+
+
 def _tls() -> list[dict[str, Any]]:
-    """One certificate for all three; distributed checks that the CA signed it, and no host name."""
+    """For programs that make a Client: the loader, a script, a script's tasks.
+
+    One certificate for all three; distributed checks that the CA signed it, and no host name.
+    """
     comm = "DASK_DISTRIBUTED__COMM__"
     return [
         _plain(f"{comm}DEFAULT_SCHEME", "tls"),
@@ -79,8 +93,10 @@ def _tls() -> list[dict[str, Any]]:
 def _fixed(plan: Plan, role: Role) -> list[dict[str, Any]]:
     variables = []
     if role is Role.SCHEDULER:
-        routes = (_HTTP_API, *_HTTP_ROUTES) if plan.adaptive else _HTTP_ROUTES
-        variables.append(_plain("DASK_DISTRIBUTED__SCHEDULER__HTTP__ROUTES", repr(list(routes))))
+        if plan.adaptive:
+            variables.append(_plain(_ROUTES_VARIABLE, repr([_HTTP_API, *_HTTP_ROUTES])))
+        elif plan.spec.env_from or any(variable.name == _ROUTES_VARIABLE for variable in plan.spec.env):
+            variables.append(_plain(_ROUTES_VARIABLE, repr(list(_HTTP_ROUTES))))  # or the job could turn the API on
     else:
         variables.append(_plain("DASK_SCHEDULER_ADDRESS", plan.names.scheduler_address))
         variables.append(_plain(_SECRETS_VARIABLE, SECRETS_FOLDER))
