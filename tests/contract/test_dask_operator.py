@@ -90,8 +90,8 @@ def test_it_makes_what_we_ask_for_and_touches_neither_addresses_nor_certificates
     assert variables(scheduler) == {each["name"]: each.get("value") for each in spec["scheduler"]["spec"]["containers"][0]["env"]}
     given = {each["name"]: each.get("value") for each in spec["worker"]["spec"]["containers"][0]["env"]}
     assert given["DASK_SCHEDULER_ADDRESS"] == f"tls://{name}-scheduler.{hand.namespace}.svc:8786"
-    assert given["DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION"] == "True"
     for worker in workers(hand):
+        assert covers(worker["spec"]["template"]["spec"]["containers"][0]["args"], spec["worker"]["spec"]["containers"][0]["args"])
         assert variables(worker) == {**given, "DASK_WORKER_NAME": worker["metadata"]["name"]}
     pod = hand.loader_runs()
     hand.is_at("sst", "Running", "Loading")
@@ -146,7 +146,7 @@ def test_without_it_jobs_say_so_and_deadlines_end_them_and_deletion_is_explained
     hand.create(load_job("next", startupDeadlineSeconds=20))
     hand.is_at("next", "Starting", "DaskOperatorSilent")
     hand.is_at("next", "Failed", "StartupDeadlineExceeded")
-    assert "it does not run, or has much to do" in hand.status("next")["message"]
+    assert "it does not run, or is stuck" in hand.status("next")["message"]
     until(lambda: hand.collect() or len(hand.all("DaskCluster")) == 1, "what it never saw goes")  # type: ignore[func-returns-value]
 
     stage.dask.start()

@@ -42,6 +42,8 @@ class FakeCluster:
         self.events: list[dict[str, Any]] = []
         self.now = START
         self.dask_served = True
+        self.dask_seen_at: datetime.datetime | None = None
+        """When the Dask operator made something for another job."""
         self.progress: Mapping[str, Any] | None = None
         self.refusals: dict[Child, Refusal] = {}
         """Children that the API server does not take."""
@@ -122,6 +124,7 @@ class FakeCluster:
             events=events,
             progress=body,
             dask_served=self.dask_served,
+            dask_seen_at=self.dask_seen_at,
             refusal=self._refusal,
         )
 

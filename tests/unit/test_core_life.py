@@ -1,6 +1,7 @@
 """The life of a job from its creation to the last object deleted, in every branch, on a cluster in memory."""
 
 import copy
+import datetime
 from typing import Any
 
 import pytest
@@ -636,6 +637,20 @@ def test_a_dask_operator_that_does_nothing_is_noticed() -> None:
     dask_builds(cluster)
     cluster.settle()
     assert cluster.said == ("Starting", "ClusterStarting")
+
+
+def test_a_dask_operator_that_works_for_other_jobs_is_waited_for() -> None:
+    cluster = FakeCluster(job())
+    cluster.settle()
+    cluster.tick(60)
+    cluster.dask_seen_at = cluster.now - datetime.timedelta(seconds=9)
+    step = cluster.settle()
+    assert cluster.said == ("Starting", "ClusterStarting")
+    assert "Warning DaskOperatorSilent" not in cluster.notices
+    assert step.decision.requeue_after is not None
+    cluster.tick(1)
+    cluster.settle()
+    assert cluster.said == ("Starting", "DaskOperatorSilent")
 
 
 def test_an_object_that_the_api_server_cannot_take_fails_the_job() -> None:

@@ -39,6 +39,23 @@ def test_the_newest_version_is_kept_whatever_comes_last() -> None:
     assert job["status"] == {"phase": "Running"}
 
 
+def test_the_dask_operator_was_seen_when_it_made_its_newest_object() -> None:
+    world = World()
+    assert world.dask_seen_at is None
+
+    def put(kind: str, uid: str, at: int) -> None:
+        raw = thing(kind, uid, uid=uid)
+        raw["metadata"]["creationTimestamp"] = f"2026-01-01T01:00:{at:02}Z"
+        world.put(raw)
+
+    put("DaskCluster", "ours", 9)
+    assert world.dask_seen_at is None
+    put("Deployment", "a", 5)
+    put("DaskWorkerGroup", "b", 7)
+    put("Deployment", "c", 6)
+    assert world.dask_seen_at == datetime.datetime(2026, 1, 1, 1, 0, 7, tzinfo=datetime.UTC)
+
+
 @pytest.mark.parametrize("kind", ["OdpDaskJob", "OdpDaskPreset", "Service"])
 def test_news_are_what_is_newer_and_says_something_else(kind: str) -> None:
     world = World()

@@ -92,8 +92,10 @@ def _silence(observed: Observed, *, now: datetime.datetime) -> Trouble | None:
     cluster = observed.child(Child.CLUSTER)
     if not cluster.alive or observed.cluster.objects or cluster.created is None or now - cluster.created < SILENCE:
         return None
+    if observed.dask_seen_at is not None and now - observed.dask_seen_at < SILENCE:
+        return None  # it works for other jobs, and this one has its turn
     since = format_time(cluster.created)
-    message = f"the Dask operator has made nothing of the DaskCluster since {since}; it does not run, or has much to do"
+    message = f"the Dask operator has made nothing of the DaskCluster since {since}; it does not run, or is stuck"
     return Trouble(Reason.DASK_OPERATOR_SILENT, f"{message}: look at its pod and log")
 
 

@@ -127,6 +127,7 @@ class Reconciler:
         facts = Facts(
             objects=(*self._world.children(key, now=self._actions.clock()), *memory.obstacles),
             dask_served=self._around.dask_served(),
+            dask_seen_at=self._world.dask_seen_at,
             refusal=memory.refusal,
         )
         step = reconcile(raw, facts, presets=presets, settings=self._settings, now=now)

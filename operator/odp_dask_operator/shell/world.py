@@ -3,6 +3,7 @@
 Reading it costs no request. Kubernetes promises that resource versions of one resource can be compared as numbers (KEP-5504).
 """
 
+import datetime
 import json
 import zlib
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ _STATUS_IS_READ = ("Job", "Service", "OdpDaskJob")
 _READ_OF_POD = ("phase", "reason", "podIP")
 _READ_OF_CONTAINER = ("name", "image", "state", "lastState")
 _KEPT_WHOLE = ("OdpDaskJob", "OdpDaskPreset")
+_MADE_BY_DASK = ("Deployment", "DaskWorkerGroup")
 _NOT_READ = ("resourceVersion", "generation")
 """Of the metadata of a child; they change with what is not read."""
 
@@ -47,6 +49,7 @@ class World:
     _presets: dict[Key, Raw] = field(default_factory=dict)
     _unconfirmed: dict[str, float] = field(default_factory=dict)
     _gone: set[str] = field(default_factory=set)
+    _made_by_dask_at: str = ""
 
     def begin_listing(self) -> None:
         """What is removed from now on may still be in the lists that are read next; what went before is not."""
@@ -67,6 +70,11 @@ class World:
             del found[uid], self._unconfirmed[uid]
         return tuple(packed.unpacked() for packed in found.values())
 
+    @property
+    def dask_seen_at(self) -> datetime.datetime | None:
+        """When the newest object was made that only the Dask operator makes, for whichever job."""
+        return datetime.datetime.fromisoformat(self._made_by_dask_at) if self._made_by_dask_at else None
+
     def presets(self) -> tuple[Raw, ...]:
         """All presets that are known."""
         return tuple(self._presets.values())
@@ -86,6 +94,8 @@ class World:
             return False
         found = self._children.setdefault(job, {})
         self._unconfirmed.pop(uid, None)
+        if kind in _MADE_BY_DASK:
+            self._made_by_dask_at = max(self._made_by_dask_at, meta.get("creationTimestamp") or "")
         before, version = found.get(uid), _version(raw)
         if before is not None and before.version >= version:
             return False

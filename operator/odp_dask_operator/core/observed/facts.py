@@ -1,5 +1,6 @@
 """What the shell brings: objects and answers as they came."""
 
+import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,4 +46,6 @@ class Facts:
     """What `progress_url` answered; None when it was not asked or did not answer."""
     dask_served: bool = True
     """The API server knows the kind DaskCluster."""
+    dask_seen_at: datetime.datetime | None = None
+    """When the Dask operator last made something, for whichever job."""
     refusal: Refusal | None = None

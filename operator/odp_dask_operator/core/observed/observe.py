@@ -46,6 +46,7 @@ def observe(names: Names, plan: Plan | Problem, facts: Facts) -> Observed:
         progress=read_progress(facts.progress),
         dashboard_url=dashboard_url(plan, service=service) if isinstance(plan, Plan) else None,
         dask_served=facts.dask_served,
+        dask_seen_at=facts.dask_seen_at,
         refusal=facts.refusal,
     )
 

@@ -178,6 +178,7 @@ class Observed:
     dashboard_url: str | None = None
     """Where the dashboard is, or will be."""
     dask_served: bool = True
+    dask_seen_at: datetime.datetime | None = None
     refusal: Refusal | None = None
 
     def child(self, child: Child) -> Seen:
