@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odp_dask_operator.shell.line import BEGUN_IN_A_ROW, GATHER_S, Key, Lane, Line
+from odp_dask_operator.shell.line import GATHER_S, NEW_IN_A_ROW, Key, Lane, Line
 from odp_dask_operator.shell.queue import Queue
 from odp_dask_operator.shell.workers import LONGEST_PAUSE_S, pause_after
 
@@ -41,21 +41,22 @@ def test_what_is_looked_at_is_not_given_to_a_second_worker_and_comes_again() -> 
     assert line.take(now=0) is None
 
 
-def test_jobs_that_have_begun_go_first_but_not_for_ever() -> None:
+def test_new_jobs_go_first_but_not_for_ever() -> None:
     line = Line()
-    line.add(Key("ocean", "new"), Lane.NEW)
-    for number in range(BEGUN_IN_A_ROW + 2):
-        line.add(Key("ocean", str(number)), Lane.BEGUN)
+    line.add(Key("ocean", "begun"), Lane.BEGUN)
+    for number in range(NEW_IN_A_ROW + 2):
+        line.add(Key("ocean", str(number)), Lane.NEW)
     order = [key.name for key in drain(line)]
-    assert order.index("new") == BEGUN_IN_A_ROW
+    assert order.index("begun") == NEW_IN_A_ROW
 
 
 def test_a_job_that_goes_on_at_once_is_not_put_behind_the_others() -> None:
     line = Line()
     line.add(A, Lane.BEGUN)
     line.add(B, Lane.BEGUN)
+    line.add(Key("ocean", "new"), Lane.NEW)
     line.add(C, Lane.BEGUN, first=True)
-    assert drain(line) == [C, A, B]
+    assert drain(line) == [C, Key("ocean", "new"), A, B]
 
 
 def test_news_of_a_job_that_has_begun_are_gathered_and_those_of_a_new_one_are_not() -> None:

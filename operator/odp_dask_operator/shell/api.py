@@ -38,6 +38,7 @@ class Request:
     method: str
     path: str
     content_type: str = JSON
+    accept: str = JSON
     body: Raw | None = None
 
 
@@ -92,15 +93,17 @@ class Api:
         labels: str | None = None,
         fields: str | None = None,
         limit: int = PAGE,
+        metadata_only: bool = False,
     ) -> AsyncIterator[list[Raw]]:
         """All objects, a page at a time. Each says its kind, as in a watch. Raises Gone when a page came too late."""
         query = {"limit": str(limit), "labelSelector": labels, "fieldSelector": fields, "continue": None}
         said = {"apiVersion": resource.api_version, "kind": resource.kind}
         while True:
-            request = Request(method="GET", path=path_of(resource, namespace, query=query))
+            path, accept = path_of(resource, namespace, query=query), accepted(metadata_only=metadata_only, many=True)
+            request = Request(method="GET", path=path, accept=accept)
             page = await self._call("list", resource.plural, request)
             query["continue"] = page["metadata"].get("continue")
-            yield [{**said, **item} for item in page.pop("items", None) or ()]
+            yield [{**item, **said} for item in page.pop("items", None) or ()]
             if not query["continue"]:
                 return
 
@@ -161,6 +164,15 @@ class Api:
             raise error_of(answer.code, answer.body, retry_after_s=_seconds(answer.headers.get("Retry-After")))
         document: Raw = json.loads(answer.body)
         return document
+
+
+def accepted(*, metadata_only: bool, many: bool) -> str:
+    """The form of an answer: whole objects, or their metadata alone, of which a list is a kind of its own and a watch is not.
+
+    https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resources-as-tables
+    """
+    kind = "PartialObjectMetadataList" if many else "PartialObjectMetadata"
+    return f"{JSON};as={kind};g=meta.k8s.io;v=v1,{JSON}" if metadata_only else JSON
 
 
 def _root(api_version: str) -> str:

@@ -27,7 +27,7 @@ class Connection:
 
     async def send(self, request: Request, *, timeout_s: float) -> Answer:
         """One request, once."""
-        headers = {"Accept": "application/json", "Content-Type": request.content_type, "User-Agent": FIELD_MANAGER}
+        headers = {"Accept": request.accept, "Content-Type": request.content_type, "User-Agent": FIELD_MANAGER}
         await self._client.update_params_for_auth(headers, [], ["BearerToken"], request.path, request.method, request.body)
         timeout = aiohttp.ClientTimeout(total=timeout_s)
         url = self._configuration.host + request.path

@@ -5,8 +5,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from enum import Enum
 
-BEGUN_IN_A_ROW = 4
-"""After so many turns of jobs that have begun, a new one has its turn."""
+NEW_IN_A_ROW = 4
+"""After so many turns of new jobs, one that has begun has its turn."""
 GATHER_S = 0.5
 """News of a job that has begun come in swarms, when its cluster starts or goes; so long they are gathered for one look."""
 
@@ -23,14 +23,16 @@ class Lane(Enum):
     """How far a job is."""
 
     BEGUN = "begun"
-    """Finished before others are begun, or many jobs would share what room there is and none would have all it needs."""
+    """Its objects are made, and mostly it waits for others: a look may come a little later."""
     NEW = "new"
+    """Nobody else can do anything about it before this operator has."""
 
 
 class Line:
     """The keys that wait. Knows no clock: `now` comes in seconds of any clock that only goes forward."""
 
     def __init__(self) -> None:
+        self._first: OrderedDict[Key, None] = OrderedDict()
         self._ready: dict[Lane, OrderedDict[Key, None]] = {lane: OrderedDict() for lane in Lane}
         self._later: dict[Key, tuple[float, Lane]] = {}
         self._moments: list[tuple[float, Key]] = []
@@ -40,26 +42,28 @@ class Line:
         self._in_a_row = 0
 
     def __len__(self) -> int:
-        return sum(map(len, self._ready.values()))
+        return sum(map(len, self._queues))
+
+    @property
+    def _queues(self) -> tuple[OrderedDict[Key, None], ...]:
+        return (self._first, *self._ready.values())
 
     def add(self, key: Key, lane: Lane, *, first: bool = False) -> None:
-        """To be looked at; what is being looked at comes again when that is done. `first`: before all others of its lane."""
+        """To be looked at; what is being looked at comes again when that is done. `first`: at once, before all others."""
         if key in self._resting:
             return
         if key in self._taken:
             self._again[key] = (lane, first or self._again.get(key, (lane, False))[1])
             return
-        for queue in self._ready.values():
+        for queue in self._queues:
             queue.pop(key, None)
-        self._ready[lane][key] = None
-        if first:
-            self._ready[lane].move_to_end(key, last=False)
+        (self._first if first else self._ready[lane])[key] = None
 
     def hear(self, key: Key, lane: Lane, *, now: float) -> None:
         """There is news of it. A new job is looked at before all else is known of it, one that has begun when news are gathered."""
         if lane is Lane.NEW:
             self.add(key, lane)
-        elif key not in self._resting and not any(key in queue for queue in self._ready.values()):
+        elif key not in self._resting and not any(key in queue for queue in self._queues):
             self.add_at(key, lane, now + GATHER_S)
 
     def add_at(self, key: Key, lane: Lane, moment: float) -> None:
@@ -73,7 +77,7 @@ class Line:
         self._resting.add(key)
         self._again.pop(key, None)
         self._later.pop(key, None)
-        for queue in self._ready.values():
+        for queue in self._queues:
             queue.pop(key, None)
         self.add_at(key, lane, moment)
 
@@ -81,10 +85,11 @@ class Line:
         """The next key, until `done` for nobody else; None when there is nothing to do now."""
         self._ripen(now)
         begun, new = self._ready[Lane.BEGUN], self._ready[Lane.NEW]
-        turn = new if not begun or (new and self._in_a_row >= BEGUN_IN_A_ROW) else begun
+        turn = self._first or (begun if not new or (begun and self._in_a_row >= NEW_IN_A_ROW) else new)
         if not turn:
             return None
-        self._in_a_row = self._in_a_row + 1 if turn is begun else 0
+        if turn is not self._first:
+            self._in_a_row = self._in_a_row + 1 if turn is new else 0
         key, _ = turn.popitem(last=False)
         self._taken.add(key)
         self._later.pop(key, None)
@@ -102,7 +107,7 @@ class Line:
         self._resting.discard(key)
         self._later.pop(key, None)
         self._again.pop(key, None)
-        for queue in self._ready.values():
+        for queue in self._queues:
             queue.pop(key, None)
 
     def clear(self) -> None:
@@ -111,7 +116,7 @@ class Line:
         self._later.clear()
         self._moments.clear()
         self._again.clear()
-        for queue in self._ready.values():
+        for queue in self._queues:
             queue.clear()
 
     def next_moment(self) -> float | None:
@@ -128,5 +133,5 @@ class Line:
             _, key = heapq.heappop(self._moments)
             _, lane = self._later.pop(key)
             self._resting.discard(key)
-            if not any(key in queue for queue in self._ready.values()):
+            if not any(key in queue for queue in self._queues):
                 self.add(key, lane)

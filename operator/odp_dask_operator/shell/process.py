@@ -24,7 +24,7 @@ from odp_dask_operator.shell.progress import ProgressReader
 from odp_dask_operator.shell.queue import Queue
 from odp_dask_operator.shell.reconciler import Reconciler, Surroundings
 from odp_dask_operator.shell.retry import RetryPolicy
-from odp_dask_operator.shell.watch import DASK_CHILDREN, DASK_VERSION, PAGE_OF_CHILDREN, Watch, labels_of
+from odp_dask_operator.shell.watch import DASK_CHILDREN, DASK_VERSION, METADATA_ONLY, PAGE_OF_CHILDREN, Watch, labels_of
 from odp_dask_operator.shell.workers import Workers
 from odp_dask_operator.shell.world import World
 
@@ -198,7 +198,8 @@ class Process:
         there: set[str] = set()
         limit = PAGE if resource == JOB_RESOURCE else PAGE_OF_CHILDREN
         for namespace in self._options.namespaces or (None,):
-            async for page in self._api.pages(resource, namespace, labels=labels_of(resource), limit=limit):
+            brief = resource in METADATA_ONLY
+            async for page in self._api.pages(resource, namespace, labels=labels_of(resource), limit=limit, metadata_only=brief):
                 there.update(raw["metadata"]["uid"] for raw in page)
                 for raw in page:
                     self._world.put(raw)

@@ -1,6 +1,7 @@
 """Watches jobs, presets and the objects of jobs through Kopf, which only listens here: no finalizer, no annotation, no retry."""
 
 import asyncio
+import functools
 import itertools
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ import aiohttp
 import kopf
 
 from odp_dask_operator.core.names import JOB_LABEL, JOB_RESOURCE, PRESET_RESOURCE, WORKER_GROUP_RESOURCE, Child, Resource
-from odp_dask_operator.shell.api import path_of
+from odp_dask_operator.shell.api import accepted, path_of
 from odp_dask_operator.shell.stateless import NoDiffs, NoProgress
 from odp_dask_operator.shell.world import shed
 
@@ -30,6 +31,9 @@ DASK_CHILDREN = (
     Child.AUTOSCALER.resource,
     WORKER_GROUP_RESOURCE,
 )
+METADATA_ONLY = (Child.CLUSTER.resource, WORKER_GROUP_RESOURCE)
+"""Kinds of which nothing else is read. The Dask operator changes each object some ten times while it makes a cluster, and every
+change would bring two whole pods along."""
 PAGE_OF_CHILDREN = 100
 """Objects of jobs in one answer of a list: a Deployment is 11 kB as JSON and five times that as objects of Python."""
 OWN_FINALIZER = f"{JOB_RESOURCE.api_version.partition('/')[0]}/never-set"
@@ -133,7 +137,8 @@ class Watch:
         for resource in resources:
             group, _, version = resource.api_version.rpartition("/")
             # No index, though it would say when all is heard of: Kopf wakes all that wait for that each time one went through.
-            kopf.on.event(group, version, resource.plural, registry=registry, id="heard")(self._on_event)
+            hears = functools.partial(self._on_event, of=resource)
+            kopf.on.event(group, version, resource.plural, registry=registry, id="heard")(hears)
         return registry
 
     async def _login(self, **context: Any) -> kopf.AiohttpSession | None:
@@ -142,6 +147,7 @@ class Watch:
         if found is None:
             return None
         trace = aiohttp.TraceConfig()
+        trace.on_request_start.append(self._on_request)
         trace.on_request_end.append(self._on_answer)
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=found.as_ssl_context()),
@@ -158,6 +164,11 @@ class Watch:
             expiration=found.expiration,
         )
 
+    async def _on_request(self, _session: aiohttp.ClientSession, _context: Any, params: aiohttp.TraceRequestStartParams) -> None:
+        # Of the lists Kopf gets whole objects: it cannot read the `items: null` by which an empty one is told in this form.
+        if "watch" in params.url.query and any(params.url.path.endswith(f"/{resource.plural}") for resource in METADATA_ONLY):
+            params.headers["Accept"] = accepted(metadata_only=True, many=False)
+
     async def _on_answer(self, _session: aiohttp.ClientSession, _context: Any, params: aiohttp.TraceRequestEndParams) -> None:
         told = self._roll.answered(params.url.path, params.url.query) if params.response.status == 200 else None
         match told:
@@ -170,8 +181,9 @@ class Watch:
     async def _on_startup(self, **_: Any) -> None:
         self._begun()
 
-    async def _on_event(self, event: kopf.RawEvent, **_: Any) -> None:
-        raw = dict(event["object"])
+    async def _on_event(self, event: kopf.RawEvent, *, of: Resource, **_: Any) -> None:
+        # Metadata alone come as an object of a kind of their own.
+        raw = {**event["object"], "apiVersion": of.api_version, "kind": of.kind}
         self._heard(raw, event["type"] == "DELETED")
         shed(raw)  # Kopf holds it for a second or more
 
