@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from odp_loader.__main__ import termination_message
 from odp_loader.errors import InvalidLoad
 from odp_loader.progress import Result
 from tests.support.odp_server import API_KEY, OdpServer, odp_server
+from tests.support.processes import free_port, running
 
 COADS = Path(__file__).parent.parent / "data" / "coads.parquet"
 DEADLINE_S = 120
@@ -174,15 +176,46 @@ def test_an_invalid_load_needs_no_cluster_to_fail(server: OdpServer, loader: Loa
     assert (status, words["reason"]) == (2, "InvalidLoad")
 
 
-def test_sigterm_ends_it_at_once_and_the_next_one_goes_on(server: OdpServer, loader: Loader, tmp_path: Path):
+def slow_load(server: OdpServer, url: Path) -> dict[str, Any]:
     server.settings(bytes_per_s=2_000_000)
-    job = load(server, tmp_path / "out", streams=2)
+    job = load(server, url, streams=2)
     job["load"]["partitions"] = {"targetBytes": "1Mi"}
+    return job
+
+
+def await_receipts(url: Path) -> None:
+    end = time.monotonic() + DEADLINE_S
+    while len(list(url.glob("receipts/*/*.json"))) < 2:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_sigterm_ends_it_though_its_scheduler_answers_no_more(server: OdpServer, loader: Loader, tmp_path: Path):
+    """The scheduler of a job that is deleted goes at the same moment."""
+    dask, port = [sys.executable, "-m", "dask"], free_port()
+    loader.address = f"tcp://127.0.0.1:{port}"
+    scheduler = [*dask, "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
+    worker = [*dask, "worker", loader.address, "--nthreads", "2", "--no-nanny", "--no-dashboard"]
+    with (
+        running(scheduler, tmp_path / "scheduler.log", patience_s=0) as paused,
+        running(worker, tmp_path / "worker.log", patience_s=0),
+        loader.start(slow_load(server, tmp_path / "out"), "--port", "0") as process,
+    ):
+        try:
+            await_receipts(tmp_path / "out")
+            paused.process.send_signal(signal.SIGSTOP)
+            process.terminate()
+            process.communicate(timeout=15)
+        finally:
+            process.kill()
+    server.reset()
+    assert process.returncode == 143
+
+
+def test_sigterm_ends_it_at_once_and_the_next_one_goes_on(server: OdpServer, loader: Loader, tmp_path: Path):
+    job = slow_load(server, tmp_path / "out")
     with loader.start(job, "--port", "0") as process:
-        end = time.monotonic() + DEADLINE_S
-        while len(list(tmp_path.glob("out/receipts/*/*.json"))) < 2:
-            assert time.monotonic() < end
-            time.sleep(0.02)
+        await_receipts(tmp_path / "out")
         process.terminate()
         process.communicate(timeout=15)
     server.reset()
