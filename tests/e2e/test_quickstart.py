@@ -40,8 +40,8 @@ def test_ten_lines_become_a_verified_dataset(place: Workspace, evidence: Path) -
     with watched(place.cluster, place.namespace) as seen:
         place.cluster.kubectl("apply", "-n", place.namespace, "-f", "-", stdin=quickstart(place))
         job = Job(place.cluster, place.namespace, "quickstart")
-        job.reads()
-        status = job.reaches("Running")
+        status = job.reads()
+        assert status["phase"] == "Running"
         assert status["dashboardURL"] == f"http://quickstart-dashboard.{place.namespace}.svc:8787/status"
         assert kstatus(job.raw) == "InProgress"
         with job.dashboard() as url, browser() as chromium:

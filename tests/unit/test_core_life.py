@@ -528,6 +528,70 @@ def test_a_cluster_that_is_lost_has_the_same_time_to_come_back() -> None:
     assert cluster.said == ("Failed", "StartupDeadlineExceeded")
 
 
+def loads_before_any_probe(**spec: Any) -> FakeCluster:
+    """A load that reads; the readiness probe of its worker comes later."""
+    cluster = FakeCluster(job(**spec))
+    cluster.settle()
+    job_makes_pod(cluster)
+    dask_builds(cluster)
+    loader_runs(cluster)
+    cluster.tick(5)
+    cluster.progress = {"rows": 0, "stage": "Planning"}
+    cluster.settle()
+    assert cluster.said == ("Starting", "ClusterStarting")
+    cluster.progress = {"rows": 5, "stage": "Loading"}
+    cluster.settle()
+    return cluster
+
+
+def test_a_load_that_reads_is_running_whatever_the_probes_say_yet() -> None:
+    cluster = loads_before_any_probe()
+    assert cluster.said == ("Running", "Loading")
+    assert cluster.status["message"] == "0 of 1 workers are ready"
+    ready = cluster.condition("ClusterReady")
+    assert (ready["status"], ready["reason"], ready["message"]) == ("False", "ClusterStarting", "waits for the scheduler")
+    cluster.tick(1)
+    cluster_is_ready(cluster)
+    cluster.settle()
+    assert cluster.said == ("Running", "Loading")
+    cluster.tick(1)
+    cluster_is_ready(cluster, False)
+    cluster.settle()
+    assert cluster.said == ("Starting", "ClusterStarting"), "its progress says nothing about workers that were lost"
+
+
+def test_a_load_whose_worker_is_never_ready_is_given_up_though_it_has_read() -> None:
+    cluster = loads_before_any_probe(startupDeadlineSeconds=120)
+    cluster.tick(114)
+    cluster.settle()
+    assert cluster.said == ("Running", "Loading")
+    cluster.tick(2)
+    cluster.settle()
+    assert cluster.said == ("Failed", "StartupDeadlineExceeded")
+    assert "0 of 1 workers are ready" in cluster.status["message"]
+
+
+def test_a_resumed_load_is_running_when_it_reads_again() -> None:
+    cluster = FakeCluster(job())
+    everything_runs(cluster)
+    assert cluster.job is not None
+    cluster.tick(60)
+    cluster.job["spec"]["suspend"] = True
+    cluster.wind_down()
+    cluster.tick(60)
+    cluster.job["spec"]["suspend"] = False
+    cluster.settle()
+    job_makes_pod(cluster)
+    dask_builds(cluster)
+    loader_runs(cluster)
+    cluster.progress = {"rows": 5, "stage": "Planning"}
+    cluster.settle()
+    assert cluster.said[0] == "Starting"
+    cluster.progress = {"rows": 5, "stage": "Loading"}
+    cluster.settle()
+    assert cluster.said == ("Running", "Loading")
+
+
 def test_the_time_between_attempts_is_no_startup() -> None:
     cluster = FakeCluster(job(startupDeadlineSeconds=20))
     everything_runs(cluster)

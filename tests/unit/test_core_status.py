@@ -98,8 +98,8 @@ def test_a_transition_is_a_change_of_status_and_of_nothing_else() -> None:
     assert cluster.condition("Reconciling")["reason"] != before[1]["reason"]
 
 
-def progress(rows: int) -> dict[str, Any]:
-    return {"rows": rows, "percent": 1, "partitions": {"done": 0, "total": 9}, "stage": "Loading"}
+def progress(rows: int, *, stage: str = "Loading") -> dict[str, Any]:
+    return {"rows": rows, "percent": 1, "partitions": {"done": 0, "total": 9}, "stage": stage}
 
 
 def test_progress_is_written_every_five_seconds_at_most_and_only_when_it_says_something() -> None:
@@ -120,17 +120,18 @@ def test_progress_is_written_every_five_seconds_at_most_and_only_when_it_says_so
     assert len(cluster.writes) == count + 1, "nothing new to say"
 
 
-def test_progress_is_written_no_more_often_while_the_cluster_is_not_ready() -> None:
+@pytest.mark.parametrize(("stage", "phase"), [("Planning", "Starting"), ("Loading", "Running")])
+def test_progress_is_written_no_more_often_while_the_cluster_is_not_ready(stage: str, phase: str) -> None:
     cluster = FakeCluster(job())
     cluster.settle()
     job_makes_pod(cluster)
     loader_runs(cluster)
-    cluster.progress = progress(1)
+    cluster.progress = progress(1, stage=stage)
     cluster.settle()
-    assert (cluster.said[0], cluster.status["progress"]["rows"]) == ("Starting", 1)
+    assert (cluster.said[0], cluster.status["progress"]["rows"]) == (phase, 1)
     count = len(cluster.writes)
     for rows in range(2, 7):
-        cluster.progress = progress(rows)
+        cluster.progress = progress(rows, stage=stage)
         cluster.tick(1)
         cluster.step()
     assert (len(cluster.writes), cluster.status["progress"]["rows"]) == (count + 1, 6)

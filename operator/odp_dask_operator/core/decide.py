@@ -91,7 +91,7 @@ def _begin(job: JobRecord, plan: Plan, observed: Observed, *, now: datetime.date
 
 def _go_on(job: JobRecord, plan: Plan, observed: Observed, *, now: datetime.datetime) -> Decision:
     """Make what is missing, choose what `auto` means, watch the deadlines."""
-    verdict = standing(plan, observed, now=now)
+    verdict = standing(job, plan, observed, now=now)
     coming = deadlines(job, plan, observed, now=now)
     if coming and coming[0].at <= now:
         first = coming[0]

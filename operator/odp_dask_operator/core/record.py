@@ -62,6 +62,14 @@ class JobRecord:
         """A run has begun and has not ended."""
         return self.run > 0 and not self.stopped and self.end is None
 
+    @property
+    def had_cluster(self) -> bool:
+        """The cluster was ready in this run; if it is not now, it was lost."""
+        ready, start = self.condition(ConditionType.CLUSTER_READY), self.status.start_time
+        if ready is None or start is None:
+            return False
+        return ready.status is ConditionStatus.TRUE or ready.last_transition_time > start
+
 
 def read_job(raw: Mapping[str, Any]) -> JobRecord:
     """The job. A specification that cannot be read is told in `fault`; fields that this version does not know are passed over."""

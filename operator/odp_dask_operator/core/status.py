@@ -12,7 +12,7 @@ from odp_dask_operator.core.observed.words import Finished, text_of
 from odp_dask_operator.core.plan import Plan
 from odp_dask_operator.core.preset import Problem
 from odp_dask_operator.core.record import JobRecord
-from odp_dask_operator.core.waiting import going_trouble
+from odp_dask_operator.core.waiting import awaited, going_trouble
 from odp_dask_operator.spec import (
     Condition,
     ConditionStatus,
@@ -132,6 +132,8 @@ def _cluster(job: JobRecord, verdict: Verdict, observed: Observed, *, now: Momen
     if verdict.phase in _UNDER_WAY:
         if ready:
             return _Cluster(True, Reason.CLUSTER_READY, "scheduler and workers answer")
+        if verdict.phase is Phase.RUNNING:
+            return _Cluster(False, Reason.CLUSTER_STARTING, awaited(observed.cluster))
         return _Cluster(False, verdict.reason, verdict.message)  # what the job waits for, its cluster does
     if verdict.phase is Phase.FAILED:
         failed_at = job.end.last_transition_time if job.end else now

@@ -5,9 +5,10 @@ import datetime
 from odp_dask_operator.core.decision import SELDOM, SOON, Verdict
 from odp_dask_operator.core.ending import failure
 from odp_dask_operator.core.names import DASK_SCHEDULER, PROGRESS_PORT, Child
-from odp_dask_operator.core.observed import LoaderSeen, Observed, Refusal, Seen, Trouble, Whose
+from odp_dask_operator.core.observed import ClusterSeen, LoaderSeen, Observed, Refusal, Seen, Trouble, Whose
 from odp_dask_operator.core.observed.words import text_of
 from odp_dask_operator.core.plan import Plan
+from odp_dask_operator.core.record import JobRecord
 from odp_dask_operator.spec import Phase, Reason
 from odp_dask_operator.spec.meta import format_time
 
@@ -17,12 +18,14 @@ HUSH = datetime.timedelta(seconds=10)
 """After so long without a word, Events are read."""
 STUCK = datetime.timedelta(minutes=2)
 """Longer than any pod of ours takes to go."""
+_STAGES_WITH_WORKERS = ("Loading", "Verifying", "Finished")
+"""Stages that a load enters when a worker has answered."""
 
 
-def standing(plan: Plan, observed: Observed, *, now: datetime.datetime) -> Verdict:
+def standing(job: JobRecord, plan: Plan, observed: Observed, *, now: datetime.datetime) -> Verdict:
     """Phase, reason and message of an active job."""
     loader, cluster = observed.loader, observed.cluster
-    if cluster.ready and loader.running_since:
+    if loader.running_since and (cluster.ready or _loads(job, plan, observed)):
         return _running(plan, observed)
     trouble = hindrance(plan, observed, now=now)
     if trouble:
@@ -36,8 +39,18 @@ def standing(plan: Plan, observed: Observed, *, now: datetime.datetime) -> Verdi
         return Verdict(phase=Phase.STARTING, reason=Reason.CHOOSING_PRESET.value, message=message)
     if plan.preset is None or cluster.ready:
         return Verdict(phase=Phase.STARTING, reason=Reason.LOADER_STARTING.value, message="waits for the loader's pod")
-    what = "a worker" if cluster.scheduler_ready else f"the {DASK_SCHEDULER}"
-    return Verdict(phase=Phase.STARTING, reason=Reason.CLUSTER_STARTING.value, message=f"waits for {what}")
+    return Verdict(phase=Phase.STARTING, reason=Reason.CLUSTER_STARTING.value, message=awaited(cluster))
+
+
+def _loads(job: JobRecord, plan: Plan, observed: Observed) -> bool:
+    """A load reads before any probe can say that its workers are ready. Once they were, a load without them has lost them."""
+    stage = observed.progress.stage if observed.progress else ""
+    return plan.preset is not None and stage in _STAGES_WITH_WORKERS and not job.had_cluster
+
+
+def awaited(cluster: ClusterSeen) -> str:
+    """What a cluster lacks that is not ready."""
+    return f"waits for {'a worker' if cluster.scheduler_ready else f'the {DASK_SCHEDULER}'}"
 
 
 def hindrance(plan: Plan, observed: Observed, *, now: datetime.datetime) -> Trouble | None:

@@ -105,7 +105,7 @@ def _worker_pod(plan: Plan) -> dict[str, Any]:
         ],
         "ports": [{"name": _WORKER_PORT_NAME, "containerPort": WORKER_HTTP_PORT}],
         "resources": resources(worker),
-        # A worker takes partitions as soon as it runs; until the next probe the job says that it still starts.
+        # A worker takes tasks as soon as it runs; the job of a script says until the next probe that it still starts.
         "readinessProbe": {**health, "periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 15},
     }
     pod = pod_spec(plan, Role.WORKER, preset=plan.cluster_preset, container=container)
