@@ -49,7 +49,7 @@ def manifests() -> dict[str, str]:
 def _plain(document: str) -> str:
     """Without what only Helm reads. The Dask operator's kinds are 900 kB of indentation: they are written without it."""
     if "\n  group: kubernetes.dask.org\n" in document:
-        return json.dumps(yaml.safe_load(document), separators=(",", ":")) + "\n"
+        return json.dumps(yaml.load(document, Loader=yaml.CSafeLoader), separators=(",", ":")) + "\n"
     return _HOOK.sub("", _OF_HELM.sub("", document))
 
 

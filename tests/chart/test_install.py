@@ -13,6 +13,7 @@ from tests.support.apiserver import CRDS, ROOT, ApiServer, api_server, until
 from tests.support.chart_variants import NAMESPACED, TEAMS
 from tests.support.helm import RELEASE, SYSTEM, Chart, Thing, applied, make_namespace, path_in_api
 from tests.support.jobs import API, load_job
+from tests.support.yaml_documents import parsed
 
 
 @pytest.fixture
@@ -82,9 +83,7 @@ def test_helm_installs_upgrades_rolls_back_and_leaves_peoples_jobs(
 
 
 def test_the_rendered_manifests_install_the_same(server: ApiServer, chart: Chart) -> None:
-    things = [
-        thing for name in ("install", "presets") for thing in yaml.safe_load_all((ROOT / f"manifests/{name}.yaml").read_text())
-    ]
+    things = [thing for name in ("install", "presets") for thing in parsed((ROOT / f"manifests/{name}.yaml").read_text())]
     assert [thing["kind"] for thing in things].index("CustomResourceDefinition") == 1
     for thing in things:
         if thing["kind"] == "OdpDaskPreset":

@@ -22,6 +22,7 @@ from odp_dask_operator.spec import OdpDaskPreset
 from tests.support.chart_variants import LOCAL_IMAGES, MONITORED, NAMESPACED, TEAMS, VARIANTS
 from tests.support.helm import RELEASE, SYSTEM, Chart, Thing, only
 from tests.support.rights import OWN, SERVED
+from tests.support.yaml_documents import parsed
 
 ROOT = Path(__file__).parents[2]
 DASK = f"{RELEASE}-dask-kubernetes-operator"
@@ -201,7 +202,7 @@ def test_each_network_policy_selects_a_pod(chart: Chart, variant: str) -> None:
 @pytest.mark.parametrize("name", [RELEASE, "dask-operator", "dask-kubernetes-operator", "odp", "x"])
 def test_no_release_name_makes_two_objects_one(chart: Chart, name: str) -> None:
     done = chart.run("template", name, chart.folder, "--namespace=a", *MONITORED)
-    names = [named(thing) for thing in yaml.safe_load_all(done.stdout) if thing]
+    names = [named(thing) for thing in parsed(done.stdout)]
     assert len(names) == len(set(names)) > 20
 
 
@@ -215,8 +216,8 @@ def test_all_objects_say_where_they_belong_and_whose_they_are(chart: Chart, vari
 
 
 def test_helm_shows_the_dask_operators_kinds_as_kubectl_applies_them(chart: Chart) -> None:
-    shown = yaml.safe_load_all(chart.run("show", "crds", chart.folder).stdout)
-    names = {thing["spec"]["names"]["kind"] for thing in shown if thing}
+    shown = parsed(chart.run("show", "crds", chart.folder).stdout)
+    names = {thing["spec"]["names"]["kind"] for thing in shown}
     assert names == {"DaskCluster", "DaskWorkerGroup", "DaskAutoscaler", "DaskJob"}
 
 

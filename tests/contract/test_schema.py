@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from odp_dask_operator.crd.rules import MUTABLE
 from odp_dask_operator.presets import BUILT_IN
 from tests.support.apiserver import CRDS, ApiServer, until
 from tests.support.jobs import API, changed, load_job, odp_job, preset, script_job
+from tests.support.yaml_documents import parsed
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "manifests/examples").glob("*.yaml"))
@@ -24,7 +24,7 @@ def path_of(namespace: str, thing: dict[str, Any], *more: str) -> str:
 
 @pytest.mark.parametrize("file", sorted(CRDS.glob("*.yaml")), ids=lambda file: file.stem)
 def test_applying_a_definition_again_changes_nothing(server: ApiServer, file: Path) -> None:
-    definition = yaml.safe_load(file.read_text())
+    (definition,) = parsed(file.read_text())
     path = f"{DEFINITIONS}/{definition['metadata']['name']}"
     before = server.request("GET", path).body
     again = server.apply(definition, path, fieldManager="test").body
@@ -48,7 +48,7 @@ def test_the_kinds_have_short_names_a_category_and_no_scale(server: ApiServer) -
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
 def test_every_example_is_accepted(server: ApiServer, namespace: str, file: Path) -> None:
-    ours = [thing for thing in yaml.safe_load_all(file.read_text()) if thing and thing["apiVersion"].startswith("odpdask.dev/")]
+    ours = [thing for thing in parsed(file.read_text()) if thing["apiVersion"].startswith("odpdask.dev/")]
     assert ours
     for thing in ours:
         thing = changed(thing, {"metadata.namespace": namespace})
@@ -158,7 +158,7 @@ CHANGES: dict[str, Any] = {
 def test_a_job_that_exists_changes_only_where_it_may(server: ApiServer, namespace: str) -> None:
     job = server.request("POST", path_of(namespace, BEGUN), BEGUN).body
     place = path_of(namespace, job, "a")
-    definition = yaml.safe_load((CRDS / "odpdaskjobs.yaml").read_text())
+    (definition,) = parsed((CRDS / "odpdaskjobs.yaml").read_text())
     spec = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
     assert set(CHANGES) | {"script"} == set(spec)
     for name, value in CHANGES.items():

@@ -4,7 +4,6 @@ import shlex
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.support.documents import Block, commands, documents
 from tests.support.helm import Chart
@@ -27,8 +26,8 @@ pytestmark = pytest.mark.timeout(_BUILD_SECONDS)
 def test_the_chart_installs_with_these_flags(chart: Chart, command: str) -> None:
     _, _, release, _, *flags = shlex.split(command)
     of_rendering = [word for word in flags if word not in ("--create-namespace", "--wait", "--reset-then-reuse-values")]
-    rendered = yaml.safe_load_all(chart.template(*of_rendering))
-    (operator,) = (thing for thing in rendered if thing and (thing["kind"], thing["metadata"]["name"]) == ("Deployment", release))
+    rendered = chart.objects(*of_rendering)
+    (operator,) = (thing for thing in rendered if (thing["kind"], thing["metadata"]["name"]) == ("Deployment", release))
     assert operator["metadata"]["namespace"] == "odp-dask-system"
 
 

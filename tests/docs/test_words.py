@@ -18,6 +18,7 @@ from odp_dask_operator.shell.main import app as operator
 from odp_dask_operator.spec import OdpDaskJob, OdpDaskPreset, shape
 from odp_dask_operator.spec.path import parse_path
 from tests.support.documents import ROOT, Block, Document, commands, documents
+from tests.support.yaml_documents import parsed
 
 DOCUMENTS = documents()
 SHELL = [block for document in DOCUMENTS for block in document.blocks if block.language == "sh"]
@@ -169,8 +170,8 @@ def _flags() -> dict[str, set[str]]:
 @cache
 def _deployments() -> dict[str, dict[str, str]]:
     """The labels of the pods of each Deployment of an installation."""
-    installed = yaml.safe_load_all((ROOT / "manifests/install.yaml").read_text())
-    deployments = [thing for thing in installed if thing and thing["kind"] == "Deployment"]
+    installed = parsed((ROOT / "manifests/install.yaml").read_text())
+    deployments = [thing for thing in installed if thing["kind"] == "Deployment"]
     return {f"deployment/{each['metadata']['name']}": each["spec"]["template"]["metadata"]["labels"] for each in deployments}
 
 

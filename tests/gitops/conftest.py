@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.support.apiserver import ApiServer
 from tests.support.go_tools import ROOT
+from tests.support.yaml_documents import parsed
 
 KINDS = ROOT / "tools/gitops-kinds"
 FOLDERS = {
@@ -27,8 +27,7 @@ def tools_kinds(server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("kinds")
     for module, place in FOLDERS.items():
         for file in (_module(module) / place).glob("*.yaml"):
-            documents = yaml.safe_load_all(file.read_text())
-            if any(document and document["kind"] == "CustomResourceDefinition" for document in documents):
+            if any(document["kind"] == "CustomResourceDefinition" for document in parsed(file.read_text())):
                 shutil.copy(file, folder)
     server.install_crds(folder)
 

@@ -12,6 +12,7 @@ import yaml
 from tests.support.apiserver import Answer, ApiServer, until
 from tests.support.go_tools import ROOT, go_tool
 from tests.support.manifests import differences, moved, path_of
+from tests.support.yaml_documents import parsed
 
 MANIFESTS = ROOT / "manifests"
 OVERLAYS = sorted((MANIFESTS / "gitops/kustomize/overlays").iterdir())
@@ -22,14 +23,10 @@ DEFAULTED = ("v1", "apps", "policy", "networking.k8s.io", "rbac.authorization.k8
 """Groups of Kubernetes itself, whose defaults Argo CD knows."""
 
 
-def documents(text: str) -> list[dict[str, Any]]:
-    return [document for document in yaml.safe_load_all(text) if document]
-
-
 def kustomized(folder: Path) -> list[dict[str, Any]]:
     """By kubectl's kustomize, else by the one of tools/."""
     command = ["kubectl", "kustomize"] if shutil.which("kubectl") else [str(go_tool("kustomize", package=KUSTOMIZE)), "build"]
-    return documents(subprocess.run([*command, str(folder)], capture_output=True, text=True, check=True, timeout=60).stdout)
+    return parsed(subprocess.run([*command, str(folder)], capture_output=True, text=True, check=True, timeout=60).stdout)
 
 
 KUSTOMIZE = "sigs.k8s.io/kustomize/kustomize/v5"
@@ -78,12 +75,12 @@ def name_of(file: Path) -> str:
 
 @pytest.mark.parametrize("file", OURS, ids=name_of)
 def test_ours_stays_as_it_is(server: ApiServer, namespace: str, file: Path) -> None:
-    stays_as_it_is(server, namespace, documents(file.read_text()))
+    stays_as_it_is(server, namespace, parsed(file.read_text()))
 
 
 @pytest.mark.parametrize("file", TOOLS, ids=name_of)
 def test_what_argo_cd_and_flux_are_given_stays_as_it_is(server: ApiServer, tools_kinds: None, namespace: str, file: Path) -> None:
-    stays_as_it_is(server, namespace, documents(file.read_text()))
+    stays_as_it_is(server, namespace, parsed(file.read_text()))
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=name_of)
@@ -113,7 +110,7 @@ def test_an_overlay_changes_sizes_places_and_images(overlays: dict[str, dict[str
 
 
 def test_what_the_tools_are_told_to_look_at_is_there(overlays: dict[str, dict[str, dict[str, Any]]]) -> None:
-    flux = {thing["kind"]: thing for thing in documents((MANIFESTS / "gitops/flux/jobs.yaml").read_text())}
+    flux = {thing["kind"]: thing for thing in parsed((MANIFESTS / "gitops/flux/jobs.yaml").read_text())}
     watched = flux["Kustomization"]["spec"]
     assert (ROOT / watched["path"]) in OVERLAYS
     for check in watched["healthChecks"]:

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from kubernetes import client, config
 
 from tests.support.processes import Program, free_port, listens, running
+from tests.support.yaml_documents import parsed
 
 ROOT = Path(__file__).parents[2]
 CRDS = ROOT / "charts/odp-dask-operator/files/crds"
@@ -109,7 +110,7 @@ class ApiServer:
     def install_crds(self, *folders: Path) -> None:
         """Ours and those of the Dask operator, and wait until they are served."""
         for file in sorted(file for folder in folders or (CRDS, DASK_CRDS) for file in folder.glob("*.yaml")):
-            definition = yaml.safe_load(file.read_text())
+            (definition,) = parsed(file.read_text())
             path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{definition['metadata']['name']}"
             applied = self.apply(definition, path, fieldManager="test", force=True)
             assert applied.status in (200, 201), applied.body["message"]

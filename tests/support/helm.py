@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tests.support.apiserver import ApiServer
 from tests.support.go_tools import built
+from tests.support.yaml_documents import parsed
 from tools.dask_chart import OURS, package
 
 RELEASE, SYSTEM = "odp-dask-operator", "odp-dask-system"
@@ -42,7 +41,7 @@ class Chart:
 
     def objects(self, *flags: str) -> list[Thing]:
         """What is rendered."""
-        return [thing for thing in yaml.safe_load_all(self.template(*flags)) if thing]
+        return parsed(self.template(*flags))
 
     def refusal(self, *flags: str) -> str:
         """Why nothing is rendered."""

@@ -4,9 +4,8 @@ import random
 import re
 from typing import Any
 
-import yaml
-
 from tests.support.apiserver import CRDS
+from tests.support.yaml_documents import parsed
 
 _WORDS = """
 small auto a a-b a.b a/b example.com/team A Team_1 -a a- 1a é ø.b package.module package.module:function a:b:c é:f /user/ada/ user
@@ -38,7 +37,7 @@ ANYTHING = ("text", "", 3, -0.5, True, 10**20, "2024-01-01T00:00:00Z", [1], {"a"
 
 def spec_schema(kind: str) -> dict[str, Any]:
     """The schema of a kind's spec, as the API server has it."""
-    definition = yaml.safe_load((CRDS / f"{kind.lower()}s.yaml").read_text())
+    (definition,) = parsed((CRDS / f"{kind.lower()}s.yaml").read_text())
     found: dict[str, Any] = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     return found
 
