@@ -1,11 +1,13 @@
 """Groups and aggregates a table batch by batch, with the results and the column names of ODP's aggregate."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import chain
 
 import pyarrow as pa
 
+from odp_loader.expression import Verdict
 from odp_server.filters import GroupKey, RowFilter, kept
 from odp_server.messages import empty_batch
 from odp_server.outline import counted
@@ -66,23 +68,28 @@ class Aggregation:
 
     def replies(self, rows_each: int | None) -> Iterator[pa.RecordBatch]:
         """The result, or a partial result of every `rows_each` rows of the table: a key may then come more than once."""
-        partials: list[pa.Table] = []
-        seen, limit, sent = 0, _MERGE_ROWS, False
+        judged: list[tuple[Batch, Verdict]] = []
+        seen, sent = 0, False
         for _, batch, verdict in self.snapshot.judged(self.rows):
-            if verdict == "all" and (known := self._counted(batch)) is not None:
-                partials.append(known)
-            elif verdict != "none":
-                whole = self.snapshot.read(batch)
-                partials.append(self.partial(whole if verdict == "all" else kept(whole, self.rows.mask(whole))))
+            judged.append((batch, verdict))
             seen += batch.rows
             if rows_each is not None and seen >= rows_each:
-                yield self._merged(partials)
-                partials, seen, sent = [], 0, True
-            elif sum(partial.num_rows for partial in partials) > limit:
+                yield self._reply(judged)
+                judged, seen, sent = [], 0, True
+        if judged or not sent:
+            yield self._reply(judged)
+
+    def _reply(self, judged: Sequence[tuple[Batch, Verdict]]) -> pa.RecordBatch:
+        """The result for these batches, as far as their rows are kept."""
+        whole = [batch for batch, verdict in judged if verdict == "all"]
+        partials, others = self._counted(whole)
+        limit = _MERGE_ROWS
+        for rows in chain(map(self.snapshot.read, others), self._kept(judged)):
+            partials.append(self.partial(rows))
+            if sum(partial.num_rows for partial in partials) > limit:
                 partials = [pa.Table.from_batches([self._merged(partials)])]
                 limit = max(limit, 2 * partials[0].num_rows)
-        if partials or not sent:
-            yield self._merged(partials)
+        return self._merged(partials)
 
     def partial(self, rows: pa.RecordBatch) -> pa.Table:
         """The result for these rows alone."""
@@ -91,12 +98,19 @@ class Aggregation:
         grouped = table.group_by(KEY, use_threads=False).aggregate([([], "count_all"), *self.parts])
         return grouped.select([KEY, "count_all", *self._names]).rename_columns([KEY, ROWS, *self._names])
 
-    def _counted(self, batch: Batch) -> pa.Table | None:
-        """The result for all rows of a batch, without looking at each of them; None where that cannot be done."""
-        if any(part != "count" for _, part in self.parts):
-            return None
-        known = counted(self.snapshot, batch, self.key, [column for column, _ in self.parts])
-        return None if known is None else pa.table(known, [KEY, ROWS, *self._names])
+    def _kept(self, judged: Sequence[tuple[Batch, Verdict]]) -> Iterator[pa.RecordBatch]:
+        """The rows that are kept of batches of which some are."""
+        for batch, verdict in judged:
+            if verdict == "some":
+                rows = self.snapshot.read(batch)
+                yield kept(rows, self.rows.mask(rows))
+
+    def _counted(self, batches: list[Batch]) -> tuple[list[pa.Table], list[Batch]]:
+        """The result for all rows of those batches that need not be looked into, and the others."""
+        if not batches or any(part != "count" for _, part in self.parts):
+            return [], batches
+        known, others = counted(self.snapshot, batches, self.key, [column for column, _ in self.parts])
+        return [pa.table(known, [KEY, ROWS, *self._names])], others
 
     @property
     def _names(self) -> list[str]:
