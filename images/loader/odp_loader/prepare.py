@@ -27,13 +27,14 @@ def plan_load(load: Load, source: Source, *, load_id: str, load_hash: str, gener
     The job's `map` runs once, on the first chunk, to learn what it returns. Raises InvalidLoad for whatever in the load does
     not fit the table or the sink, UserCodeFailed when `map` raises.
     """
-    description = source.describe()
-    if description.rows is None:
-        description = replace(description, rows=source.count(None))
-    assert description.rows is not None
-    pushed_down, why = _push_down(load, source, description)
-    widths = Widths(description.schema)
     with ThreadPoolExecutor(1) as beside:
+        beside.submit(versions)  # takes longer than one thinks, and is kept
+        description = source.describe()
+        if description.rows is None:
+            description = replace(description, rows=source.count(None))
+        assert description.rows is not None
+        pushed_down, why = _push_down(load, source, description)
+        widths = Widths(description.schema)
         foreseen = None
         if not pushed_down:
             foreseen = beside.submit(source.foresee, description, load.partitions, least_bytes_per_row=widths.least)

@@ -40,11 +40,14 @@ class Store(ABC):
     @staticmethod
     def open(url: str, storage: Storage | None = None) -> "Store":
         """The store at `url`. Connects to nothing yet; raises InvalidLoad for a url that names no folder."""
-        from odp_loader.store.local import LocalStore
+        address = parse_address(url)
+        if address.scheme == "file":
+            from odp_loader.store.local import LocalStore
+
+            return LocalStore(address, storage)
         from odp_loader.store.objects import ObjectStore
 
-        address = parse_address(url)
-        return LocalStore(address, storage) if address.scheme == "file" else ObjectStore(address, storage)
+        return ObjectStore(address, storage)
 
     def __repr__(self) -> str:
         return f"<Store {self.url}>"
