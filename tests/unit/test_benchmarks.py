@@ -65,7 +65,7 @@ def test_a_bound_compares_what_is_asked_with_what_the_cores_can_give(
     monkeypatch: pytest.MonkeyPatch, cpu_s: float, verdict: str
 ) -> None:
     monkeypatch.setattr(bound, "_CORES", 2)
-    limits = bound.Limits(cpu_s=cpu_s, busy=1.5, tuned_s=0.9, tuned_cpu_s=1.0)
+    limits = bound.Limits(cpu_s=cpu_s, busy=1.5, seconds_of={"tuned single stream": 0.9}, tuned_cpu_s=1.0)
     assert limits.seconds == (cpu_s / 2, cpu_s / 1.5)
     assert verdict in bound.conclusion(limits)
 
