@@ -1,5 +1,6 @@
 """How often a load asks the server for what it could know, and that knowing it loses no row."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import pytest
 from odp_loader.errors import Transient
 from odp_loader.partition import Partition, Predicate
 from odp_loader.prepare import Widths, plan_load
+from odp_loader.receipt import FileReceipt
 from odp_loader.run import run_load
+from odp_loader.sink import PartitionWriter
 from odp_loader.sources.odp import OdpTable
 from odp_loader.spec import OdpSource, Partitions
 from tests.support.loads import load_of, rows_of
@@ -50,6 +53,29 @@ def test_a_load_asks_for_the_schema_once(server: OdpServer, client: distributed.
     assert result.partitions > 8
     assert rows_of(tmp_path).num_rows == ROWS
     assert server.counters()["requests"]["schema"] == 1
+
+
+def test_the_statistics_after_the_last_row_are_asked_for_while_files_are_written(
+    server: OdpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    finish = PartitionWriter.finish
+
+    def finish_when_asked(writer: PartitionWriter) -> tuple[FileReceipt, ...]:
+        end = time.monotonic() + 60
+        while server.counters()["requests"]["stats"] < 2:
+            assert time.monotonic() < end, "nobody asked while partitions were unfinished"
+            time.sleep(0.01)
+        return finish(writer)
+
+    monkeypatch.setattr(PartitionWriter, "finish", finish_when_asked)
+    with (
+        distributed.LocalCluster(n_workers=1, threads_per_worker=16, processes=False, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        source = {"odp": {"dataset": server.table_id("coads"), "baseURL": server.url}}
+        result = run_load(load_of(source, tmp_path, partitions={"targetBytes": "1Mi"}), client)
+    assert 8 < result.partitions <= 16
+    assert server.counters()["requests"]["stats"] == 2
 
 
 def test_a_stream_cut_unnoticed_by_arrow_is_found_without_a_schema_request(server: OdpServer):

@@ -120,13 +120,14 @@ class Fleet:
         self._window = Window(streams)
         self._note = note
         self._flying: dict[Future, Partition] = {}
-        self._landed: queue.SimpleQueue[Future] = queue.SimpleQueue()
+        self._landed: queue.SimpleQueue[Future | None] = queue.SimpleQueue()
         self._events: deque[Mapping[str, Any]] = deque()
+        self._unread: set[int] = set()
         self.tally = Tally()
 
     def __enter__(self) -> "Fleet":
         self._client.register_plugin(self._plugin)
-        self._client.subscribe_topic(_topic(self._id), lambda event: self._events.append(event[1]))
+        self._client.subscribe_topic(_topic(self._id), lambda event: self._hear(event[1]))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -142,13 +143,15 @@ class Fleet:
         """How many workers the cluster has now."""
         return len(self._client.scheduler_info(n_workers=-1)["workers"])
 
-    def run(self, partitions: Iterable[Partition], *, tick: Callable[[], None]) -> Iterator[Receipt]:
+    def run(self, partitions: Iterable[Partition], *, tick: Callable[[], None], all_read: Callable[[], None]) -> Iterator[Receipt]:
         """Receipts in the order in which partitions finish; `tick` is called a few times a second.
 
+        `all_read` is called when the last row has arrived and files are still written: once more if some are read again then.
         Raises the LoadError of the first partition that cannot be finished.
         """
         # What is beside the ranges goes first: no server can skip much of its table for it.
         waiting = deque(sorted(partitions, key=lambda partition: not partition.beside))
+        self._unread = {partition.index for partition in waiting}
         nan_columns: frozenset[str] = frozenset()
         while waiting or self._flying:
             room = min(len(waiting), self._window.size - len(self._flying))
@@ -156,7 +159,7 @@ class Fleet:
                 self._submit([waiting.popleft() for _ in range(room)], nan_columns)
             for future in self._wait():
                 partition = self._flying.pop(future, None)
-                if partition is None:
+                if future is None or partition is None:
                     continue
                 del self.tally.in_flight[partition.index]
                 receipt = self._receipt(future, partition)
@@ -164,7 +167,8 @@ class Fleet:
                 nan_columns |= set(receipt.nan_columns)
                 self._window.succeeded()
                 yield receipt
-            self._count_events()
+            if self._count_events():
+                all_read()
             tick()
         self._count_events()
 
@@ -183,9 +187,9 @@ class Fleet:
             self.tally.in_flight[partition.index] = (0, 0)
             future.add_done_callback(self._landed.put)
 
-    def _wait(self) -> list[Future]:
-        """All futures that have finished, after at most a tick. Raises Transient when the scheduler is lost."""
-        landed: list[Future] = []
+    def _wait(self) -> list[Future | None]:
+        """Finished futures, after at most a tick; None for other news. Raises Transient when the scheduler is lost."""
+        landed: list[Future | None] = []
         try:
             landed.append(self._landed.get(timeout=_TICK_S))
             while True:
@@ -210,12 +214,24 @@ class Fleet:
                 raise translated(error, partition)
         raise Transient("the Dask scheduler was restarted; what is finished is kept, and the next run goes on from there")
 
-    def _count_events(self) -> None:
+    def _hear(self, event: Mapping[str, Any]) -> None:
+        """Keep an event for the thread that waits for futures, and wake it where it might want to act at once."""
+        self._events.append(event)
+        if event["read"]:
+            self._landed.put(None)
+
+    def _count_events(self) -> bool:
+        """Whether one of them said that the last row has arrived."""
+        all_read = False
         while self._events:
             event = self._events.popleft()
             self.tally.add(event)
+            if event["read"]:
+                self._unread.discard(event["partition"])
+                all_read = not self._unread
             if event["throttled"] and self._window.throttled(time.monotonic()):
                 self._note(f"the server asks for fewer requests: at most {self._window.size} partitions at once from here on")
+        return all_read
 
 
 def _topic(of_id: str) -> str:

@@ -4,6 +4,7 @@ import hashlib
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,7 @@ from odp_loader.publish import claim, publish, tidy
 from odp_loader.receipt import FileReceipt, Receipt
 from odp_loader.reduce import reduce_partials
 from odp_loader.sink.folders import NULL
-from odp_loader.sources import Source
+from odp_loader.sources import Source, TableDescription
 from odp_loader.sources.open import open_source
 from odp_loader.spec import Load
 from odp_loader.store import Store
@@ -105,9 +106,9 @@ class _Run:
         self.gauge.show(stage=Stage.LOADING)
         with self.performance_report(wanted=report):
             with Fleet(self.client, context, streams=self.streams, note=self.observer.note) as fleet:
-                self.read(fleet, [partition for index, partition in partitions.items() if index not in self.receipts])
+                missing = [partition for index, partition in partitions.items() if index not in self.receipts]
+                statistics = self.read_to_the_end(source, fleet, missing)
                 self.gauge.show(stage=Stage.VERIFYING)
-                statistics = source.describe().statistics
                 verdict = self.verify(source, plan, partitions, fleet, moved=statistics != plan.statistics)
             files = self.files(context, schema)
         document = compose(
@@ -151,7 +152,17 @@ class _Run:
             self.observer.note(f"{len(receipts)} of {len(partitions)} partitions are there already, from an earlier run")
         return receipts
 
-    def read(self, fleet: Fleet, partitions: Sequence[Partition]) -> None:
+    def read_to_the_end(self, source: Source, fleet: Fleet, partitions: Sequence[Partition]) -> Mapping[str, Any]:
+        """Have partitions read; returns the statistics of a source of which no row is read any more.
+
+        It is asked for them while the last files are written.
+        """
+        asked: list[Future[TableDescription]] = []
+        with ThreadPoolExecutor(1) as beside:
+            self.read(fleet, partitions, all_read=lambda: asked.append(beside.submit(source.describe)))
+            return (asked[-1].result() if asked else source.describe()).statistics
+
+    def read(self, fleet: Fleet, partitions: Sequence[Partition], *, all_read: Callable[[], None] = lambda: None) -> None:
         """Have partitions read, and keep their receipts."""
 
         def show() -> None:
@@ -164,7 +175,7 @@ class _Run:
                 workers=fleet.workers,
             )
 
-        for receipt in fleet.run(partitions, tick=lambda: show() if self.gauge.due else None):
+        for receipt in fleet.run(partitions, tick=lambda: show() if self.gauge.due else None, all_read=all_read):
             self.receipts[receipt.partition] = receipt
         show()
 

@@ -61,6 +61,8 @@ class Signal:
     """Whether the server just answered 429."""
     failed: str = ""
     """Why an attempt failed; empty otherwise."""
+    read: bool = False
+    """Whether all rows have arrived, and only writing is left."""
 
 
 Emit = Callable[[Signal], None]
@@ -159,6 +161,7 @@ class _Attempt:
                 self._signalled_at = now
                 self._emit(Signal(self._partition.index, rows=self.rows, bytes=self.bytes))
             yield batch
+        self._emit(Signal(self._partition.index, rows=self.rows, bytes=self.bytes, read=True))
 
     def _reduce(self, chain: Chain, partial: Partial) -> int:
         """Keep the groups of this partition as an Arrow file beside its receipt; returns how many there are."""
