@@ -42,7 +42,8 @@ def main() -> int:
         kubectl = shutil.which("kubectl") or "kubectl"
         cluster = Cluster(Path(os.environ["KUBECONFIG"]), kubectl, bundle.image_loader(None), Path(folder) / "api.json")
         if not asked.skip_images:
-            bundle.build(cluster)
+            bundle.build()
+            bundle.load(cluster)
         with bundle.installed(cluster, evidence=Path(folder)), bundle.namespace(cluster, SERVERS):
             odp, s3 = servers(cluster)
             with workspace(cluster, "bench", odp=odp, s3=s3) as place:

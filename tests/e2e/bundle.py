@@ -100,9 +100,13 @@ def settings(values: Sequence[str]) -> list[str]:
     return [word for value in values for word in ("--set", value)]
 
 
-def build(cluster: Cluster) -> None:
-    """Builds all images and brings them to the nodes."""
+def build() -> None:
+    """Builds all images."""
     subprocess.run(["make", "images", "test-images"], cwd=ROOT, check=True)
+
+
+def load(cluster: Cluster) -> None:
+    """Brings them to the nodes."""
     for image in IMAGES:
         cluster.load_image(image)
 
@@ -111,11 +115,11 @@ def image_loader(given: Callable[[str], None] | None) -> Callable[[str], None]:
     """How an image gets to the nodes: by the command in E2E_LOAD_IMAGE, to which its name is added, else as given."""
     command = shlex.split(os.environ.get("E2E_LOAD_IMAGE", ""))
 
-    def load(image: str) -> None:
+    def load_one(image: str) -> None:
         assert command, "set E2E_LOAD_IMAGE to the command that brings an image to the nodes; its name is added"
         subprocess.run([*command, image], check=True)
 
-    return load if command or given is None else given
+    return load_one if command or given is None else given
 
 
 @contextmanager

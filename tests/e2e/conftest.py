@@ -34,6 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """What a run that names this folder may say."""
     group = parser.getgroup("e2e")
     group.addoption("--existing-cluster", action="store_true", help="use the cluster of KUBECONFIG instead of making one with kind")
+    group.addoption("--skip-build", action="store_true", help="the images are built already")
     group.addoption("--skip-images", action="store_true", help="the nodes have the images already")
     group.addoption("--evidence", type=Path, default=bundle.ROOT / ".e2e", help="where failures and screenshots are kept")
 
@@ -78,7 +79,9 @@ def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         load = bundle.image_loader(kind.load_docker_image)
         found = Cluster(kind.kubeconfig_path.resolve(), str(kind.kubectl_path), load, discovery)
     if not request.config.getoption("--skip-images"):
-        bundle.build(found)
+        if not request.config.getoption("--skip-build"):
+            bundle.build()
+        bundle.load(found)
     return found
 
 
