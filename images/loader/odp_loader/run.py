@@ -155,12 +155,15 @@ class _Run:
     def read_to_the_end(self, source: Source, fleet: Fleet, partitions: Sequence[Partition]) -> Mapping[str, Any]:
         """Have partitions read; returns the statistics of a source of which no row is read any more.
 
-        It is asked for them while the last files are written.
+        It is asked for them while the last files are written; a load that is stopped or fails then does not wait for the answer.
         """
         asked: list[Future[TableDescription]] = []
-        with ThreadPoolExecutor(1) as beside:
+        beside = ThreadPoolExecutor(1)
+        try:
             self.read(fleet, partitions, all_read=lambda: asked.append(beside.submit(source.describe)))
             return (asked[-1].result() if asked else source.describe()).statistics
+        finally:
+            beside.shutdown(wait=False, cancel_futures=True)
 
     def read(self, fleet: Fleet, partitions: Sequence[Partition], *, all_read: Callable[[], None] = lambda: None) -> None:
         """Have partitions read, and keep their receipts."""

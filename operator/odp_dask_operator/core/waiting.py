@@ -11,6 +11,7 @@ from odp_dask_operator.core.plan import Plan
 from odp_dask_operator.core.record import JobRecord
 from odp_dask_operator.spec import Phase, Reason
 from odp_dask_operator.spec.meta import format_time
+from odp_loader.progress import Stage
 
 SILENCE = datetime.timedelta(seconds=10)
 """The Dask operator makes a scheduler within half a second when it is idle."""
@@ -18,7 +19,7 @@ HUSH = datetime.timedelta(seconds=10)
 """After so long without a word, Events are read."""
 STUCK = datetime.timedelta(minutes=2)
 """Longer than any pod of ours takes to go."""
-_STAGES_WITH_WORKERS = ("Loading", "Verifying", "Finished")
+_STAGES_WITH_WORKERS = (Stage.LOADING, Stage.VERIFYING, Stage.FINISHED)
 """Stages that a load enters when a worker has answered."""
 
 
