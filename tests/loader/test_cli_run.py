@@ -6,6 +6,7 @@ import os
 import pty
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -211,6 +212,13 @@ def test_a_script_is_stopped_with_its_cluster(tmp_path: Path) -> None:
         assert run.finish() == 130, run.err
         assert run.left_over() == []
     assert run.err[-1] == "Stopped. Nothing was finished; run the same command again to start over."
+
+
+def test_a_run_that_could_not_close_its_cluster_leaves_no_trace_of_it() -> None:
+    program = "from multiprocessing import get_context; from odp_dask_operator.cli.run import leave"
+    program += "; left = get_context('spawn').Queue(); print('said'); leave(3)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=DEADLINE_S)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "said\n", "")
 
 
 def test_a_terminal_gets_a_bar(tmp_path: Path) -> None:

@@ -3,8 +3,9 @@
 import os
 import sys
 from enum import StrEnum
+from multiprocessing import util
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -96,9 +97,17 @@ def run(
         report=report,
         verbose=verbose,
     )
-    status = run_session(flags, as_json=output is Output.JSON)
-    # All is said and put away. The interpreter's own exit would take things apart under threads that still wait for a server, and
-    # tell of tasks that Dask has left behind: now and then a run ended in SIGABRT, or with a stray trace as its last line.
+    leave(run_session(flags, as_json=output is Output.JSON))
+
+
+def leave(status: int) -> NoReturn:
+    """End this process now that all is said and put away.
+
+    The interpreter's own exit would take things apart under threads that still wait for a server, and tell of tasks that Dask has
+    left behind: now and then a run ended in SIGABRT, or with a stray trace as its last line. Of what that exit does, one thing is
+    done here: semaphores of worker processes are given back, or Python's resource tracker finds them and complains.
+    """
+    util._run_finalizers(0)  # type: ignore[attr-defined] # typeshed leaves it out
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
