@@ -304,6 +304,10 @@ def test_a_table_grows_after_so_many_selects_saw_it_as_it_was(server: OdpServer)
     server.append("t", rows)
     assert stats().num_rows == read(server).num_rows == ROWS + 14
     assert server.client().dataset("other").table.stats().num_rows == ROWS
+    server.append("t", rows, after_selects=1, matching="n >= 3")
+    assert read(server).num_rows == read(server).num_rows == ROWS + 14
+    assert read(server, query="n >= 3").num_rows < ROWS + 14
+    assert read(server).num_rows == ROWS + 21
     server.reset()
     assert stats().num_rows == read(server).num_rows == ROWS
     with pytest.raises(AssertionError, match="has the columns n, x"):

@@ -319,8 +319,8 @@ def test_a_table_that_grows_is_read_to_its_end_and_the_growth_is_noted(
     server: OdpServer, client: distributed.Client, tmp_path: Path
 ):
     table = awkward_table()
-    # Late enough for the first range, which the rows belong to, to have been begun without them.
-    server.append("awkward", table.slice(0, 500), after_selects=9)
+    # The rows belong to the first range, which has no lower end, and has begun without them.
+    server.append("awkward", table.slice(0, 500), after_selects=1, matching='when < $high {"high"')
     result = run_load(load_of(source(server, "awkward"), tmp_path, partitions={"targetBytes": "64Ki"}), client)
     assert result.rows_read == result.rows_written == result.rows_expected == ROWS + 500
     assert result.notes[0] == f"the source spoke of {ROWS:,} rows before and counts {ROWS + 500:,} now"

@@ -59,15 +59,15 @@ class OdpServer:
         """Change how all replies travel: bytes_per_s, latency_s, max_selects, retry_after_s, close_delimited, end_of_stream."""
         self._control("POST", "settings", json=fields)
 
-    def append(self, name: str, rows: pa.Table, *, after_selects: int = 0) -> None:
-        """Let a table grow, now or as soon as so many more selects of it have begun (they do not see the rows)."""
+    def append(self, name: str, rows: pa.Table, *, after_selects: int = 0, matching: str = "") -> None:
+        """Let a table grow, now or as soon as so many more selects of it with this text have begun (they do not see the rows)."""
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, rows.schema) as writer:
             writer.write_table(rows)
         self._control(
             "POST",
             "append",
-            params={"table_id": self.ids[name], "after_selects": after_selects},
+            params={"table_id": self.ids[name], "after_selects": after_selects, "matching": matching},
             data=sink.getvalue().to_pybytes(),
         )
 

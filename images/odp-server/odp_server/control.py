@@ -49,9 +49,10 @@ class Control:
         return table
 
     def _append(self, parameters: Mapping[str, str], body: bytes) -> None:
-        """Append the rows of an Arrow stream, now or after so many more selects of the table."""
+        """Append the rows of an Arrow stream, now or after so many more selects of the table, with some text."""
         table = self._table(parameters)
-        self._service.grow(table, table.fitted(pa.ipc.open_stream(body).read_all()), int(parameters.get("after_selects", 0)))
+        rows = table.fitted(pa.ipc.open_stream(body).read_all())
+        self._service.grow(table, rows, int(parameters.get("after_selects", 0)), parameters.get("matching", ""))
 
 
 def _claims(document: dict[str, Any]) -> dict[str, Any]:

@@ -58,11 +58,12 @@ Reply = Json | ArrowStream
 
 @dataclass(slots=True, eq=False)
 class _Growth:
-    """Rows that a table gets when so many more of its selects have begun."""
+    """Rows that a table gets when so many more of its selects with a piece of text have begun."""
 
     table: Table
     rows: Sequence[pa.RecordBatch]
     after_selects: int
+    matching: str
 
 
 @dataclass(slots=True)
@@ -118,12 +119,13 @@ class Service:
         if query.asks_for_schema:
             faults = self._arrive(_asked("schema", table, query))
             return _in_memory(table.schema, [empty_batch(table.schema)], faults)
-        faults = self._arrive(_asked("select", table, query))
+        asked = _asked("select", table, query)
+        faults = self._arrive(asked)
         selection = Selection.parse(table, query, self.options.paging)
         record = SelectRecord(table.name, query.query, query.sent_vars, query.cols, page=bool(query.cursor))
         if not self.counters.begin(record, self.settings.max_selects):
             raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, "too many selects at once", _retry_after(self.settings.retry_after_s))
-        self._begun(table)
+        self._begun(table, asked)
         messages = _reporting(selection.messages(), selection.schema)
         steps = Stream(selection.schema, messages, selection.read).disturbed(faults)
         return ArrowStream(selection.schema, steps, selection.snapshot.fd, record)
@@ -144,13 +146,16 @@ class Service:
             raise Refusal(HTTPStatus.NO_CONTENT, "")
         return table
 
-    def grow(self, table: Table, rows: Sequence[pa.RecordBatch], after_selects: int) -> None:
-        """Append rows that fit as soon as so many more selects of the table have taken their snapshot; at once for 0."""
+    def grow(self, table: Table, rows: Sequence[pa.RecordBatch], after_selects: int, matching: str) -> None:
+        """Append rows that fit as soon as so many more selects of the table have taken their snapshot; at once for 0.
+
+        Those count that have the text `matching` in their filter and variables, as for faults.
+        """
         if after_selects <= 0:
             table.append(rows)
             return
         with self._lock:
-            self._growth.append(_Growth(table, rows, after_selects))
+            self._growth.append(_Growth(table, rows, after_selects, matching))
 
     def reset(self) -> None:
         """Undo whatever the control endpoint did, and count from zero."""
@@ -163,10 +168,10 @@ class Service:
             table.restore()
         self.counters.reset()
 
-    def _begun(self, table: Table) -> None:
+    def _begun(self, table: Table, asked: Asked) -> None:
         """A select of the table has its snapshot: what was waiting for it is appended."""
         with self._lock:
-            for growth in [growth for growth in self._growth if growth.table is table]:
+            for growth in [each for each in self._growth if each.table is table and each.matching in asked.text]:
                 growth.after_selects -= 1
                 if growth.after_selects == 0:
                     self._growth.remove(growth)
