@@ -41,11 +41,13 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1000, help="at once (default: 1000)")
     parser.add_argument("--rounds", type=int, default=1, help="of the bursts (default: 1)")
     parser.add_argument("--same-pods", action="store_true", help="in the bursts, also a DaskJob with the pods of our jobs")
+    parser.add_argument("--bare", action="store_true", help="in the bursts, also a client that only creates our children")
     parser.add_argument("--only", choices=SECTIONS, action="append", help="one section; may be given more than once")
     parser.add_argument("--output", type=Path, default=FILE, help="default: benchmarks/OPERATOR.md")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of all `finally`: no server outlives the run
-    settings, short = Settings(jobs=arguments.jobs, rounds=arguments.rounds, same_pods=arguments.same_pods), 0
+    settings = Settings(jobs=arguments.jobs, rounds=arguments.rounds, same_pods=arguments.same_pods, bare=arguments.bare)
+    short = 0
     command = shlex.join(["python", "-m", "benchmarks.operator", *sys.argv[1:]])
     for name in arguments.only or SECTIONS:
         begun = time.monotonic()

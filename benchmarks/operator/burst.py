@@ -1,22 +1,30 @@
 """All jobs at once, ours in turn with DaskJobs: until everything is made, and what it cost."""
 
+import json
 import math
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks.operator import audit, crowd
+from benchmarks.measure import busy_s
+from benchmarks.operator import audit, bare, crowd
+from benchmarks.operator.environment import ROOT
 from benchmarks.operator.programs import DASK, OURS, Program, dask_operator, our_operator, wait_ready
 from benchmarks.operator.settings import Settings
 from benchmarks.operator.stage import Stage, stage, until
 from benchmarks.results import Section, at_least, spread
+from odp_dask_operator.core.names import Child
 
 MB = 2**20
 DEPLOYMENTS = f"/apis/apps/v1/namespaces/{crowd.NAMESPACE}/deployments"
 PATIENCE_S = 3.0
 """For each job, until something is given up."""
 ALONE = "ours, no Dask operator there"
+BARE = "bare client, jobs whole"
+BARE_CLUSTERS_LAST = "bare client, DaskClusters last"
 SAME_PODS = "DaskJob with our pods"
 CLUSTERS = f"/apis/kubernetes.dask.org/v1/namespaces/{crowd.NAMESPACE}/daskclusters"
 HEADER = (
@@ -28,6 +36,7 @@ HEADER = (
     "MiB after it",
     "Dask operator beside it: CPU-s a job",
     "requests a job",
+    "all of the machine: CPU-s a job",
 )
 
 
@@ -43,6 +52,8 @@ class Account:
     """A job, of the job's own operator; so are the others."""
     requests: float
     resident_mb: float
+    machine_cpu_s: float
+    """Of everything on the machine, until the end."""
     dask_cpu_s: float = 0.0
     """Of the Dask operator, where it is another."""
     dask_requests: float = 0.0
@@ -55,6 +66,9 @@ def burst(settings: Settings) -> Section:
         "DaskJob": lambda: _dask_jobs(settings.jobs, crowd.dask_job),
         ALONE: lambda: _alone(settings.jobs),
     }
+    if settings.bare:
+        contestants[BARE] = lambda: _bare(settings.jobs, clusters_last=False)
+        contestants[BARE_CLUSTERS_LAST] = lambda: _bare(settings.jobs, clusters_last=True)
     if settings.same_pods:
         contestants[SAME_PODS] = lambda: _dask_jobs(settings.jobs, crowd.dask_job_of_our_pods)
     accounts: dict[str, list[Account]] = {name: [] for name in contestants}
@@ -67,9 +81,9 @@ def burst(settings: Settings) -> Section:
 def section(accounts: dict[str, list[Account]], *, jobs: int) -> Section:
     """The claims and the table of bursts that were measured in turn."""
 
-    def ratio(figure: Callable[[Account], float]) -> float:
-        pairs = zip(accounts["DaskJob"], accounts["ours"], strict=True)
-        return median(figure(theirs) / figure(mine) for theirs, mine in pairs)
+    def ratio(figure: Callable[[Account], float], name: str = "ours") -> float:
+        pairs = zip(accounts["DaskJob"], accounts[name], strict=True)
+        return median(figure(theirs) / figure(other) for theirs, other in pairs)
 
     claims = (
         at_least(
@@ -89,12 +103,21 @@ def section(accounts: dict[str, list[Account]], *, jobs: int) -> Section:
             f" {SAME_PODS}: probes, environment, security context and volumes of our pods, without certificates. That row shows"
             " what the size of the pods costs the Dask operator."
         )
+    for name in (BARE, BARE_CLUSTERS_LAST):
+        if name in accounts:
+            children, deployments = (ratio(figure, name) for figure in (lambda a: a.children_s, lambda a: a.deployments_s))
+            text += (
+                f" {name}: a client that creates the children of our jobs beside the Dask operator and does nothing else, not even"
+                f" look at a job. It is {children:.2f} times as fast as DaskJob to the children and {deployments:.2f} times to the"
+                " Deployments."
+            )
     return Section("burst", f"A burst of {jobs:,} jobs", text, HEADER, tuple(_row(*named) for named in accounts.items()), claims)
 
 
 def _row(name: str, accounts: Sequence[Account]) -> tuple[str, ...]:
     def of(figure: Callable[[Account], float], form: str) -> str:
-        return form.format(median(map(figure, accounts)))
+        middle = median(map(figure, accounts))
+        return "" if math.isnan(middle) else form.format(middle)
 
     return (
         name,
@@ -105,6 +128,7 @@ def _row(name: str, accounts: Sequence[Account]) -> tuple[str, ...]:
         of(lambda a: a.resident_mb, "{:.0f}"),
         of(lambda a: a.dask_cpu_s, "{:.3f}"),
         of(lambda a: a.dask_requests, "{:.1f}"),
+        of(lambda a: a.machine_cpu_s, "{:.3f}"),
     )
 
 
@@ -112,11 +136,11 @@ def _ours(jobs: int) -> Account:
     with stage() as place, dask_operator(place.kubeconfig(DASK), place.folder) as dask:
         with our_operator(place.kubeconfig(OURS), place.folder) as own:
             ready(place, own, dask)
-            before = own.cpu_s, dask.cpu_s
+            before = own.cpu_s, dask.cpu_s, busy_s()
             begun = time.time()
             crowd.create(place.server, crowd.OUR_JOBS, crowd.our_job, jobs)
             _made(place, jobs)
-            cpu_s, dask_cpu_s = own.cpu_s - before[0], dask.cpu_s - before[1]
+            cpu_s, dask_cpu_s, machine_cpu_s = own.cpu_s - before[0], dask.cpu_s - before[1], busy_s() - before[2]
             resident = own.resident_bytes
         asked = place.requests()
     first = audit.first_create(asked, "odpdaskjobs")
@@ -126,6 +150,7 @@ def _ours(jobs: int) -> Account:
         cpu_s=cpu_s / jobs,
         requests=len(audit.of(asked, OURS, since=begun)) / jobs,
         resident_mb=resident / MB,
+        machine_cpu_s=machine_cpu_s / jobs,
         dask_cpu_s=dask_cpu_s / jobs,
         dask_requests=len(audit.of(asked, DASK, since=begun)) / jobs,
     )
@@ -134,10 +159,10 @@ def _ours(jobs: int) -> Account:
 def _alone(jobs: int) -> Account:
     with stage() as place, our_operator(place.kubeconfig(OURS), place.folder) as own:
         wait_ready(own)
-        before, begun = own.cpu_s, time.time()
+        before, begun = (own.cpu_s, busy_s()), time.time()
         crowd.create(place.server, crowd.OUR_JOBS, crowd.our_job, jobs)
         until(lambda: place.count(CLUSTERS) == jobs, f"there are {jobs} DaskClusters", seconds=300 + PATIENCE_S * jobs)
-        cpu_s, resident = own.cpu_s - before, own.resident_bytes
+        cpu_s, machine_cpu_s, resident = own.cpu_s - before[0], busy_s() - before[1], own.resident_bytes
         asked = place.requests()
     return Account(
         children_s=_to_last_child(asked),
@@ -145,6 +170,36 @@ def _alone(jobs: int) -> Account:
         cpu_s=cpu_s / jobs,
         requests=len(audit.of(asked, OURS, since=begun)) / jobs,
         resident_mb=resident / MB,
+        machine_cpu_s=machine_cpu_s / jobs,
+    )
+
+
+def _bare(jobs: int, *, clusters_last: bool) -> Account:
+    children = [child for child in Child if child.resource.plural in crowd.OUR_CHILDREN]
+    posts = bare.requests_of(map(crowd.plan_of, range(jobs)), children, clusters_last=clusters_last)
+    with stage() as place, dask_operator(place.kubeconfig(DASK), place.folder) as dask:
+        file = place.folder / "posts"
+        file.write_text("".join(f"{json.dumps(job)}\n" for job in posts))
+        ready(place, dask)
+        before, begun = (dask.cpu_s, busy_s()), time.time()
+        command = [sys.executable, "-m", "benchmarks.operator.bare", str(place.kubeconfig(OURS)), str(file)]
+        with subprocess.Popen(command, cwd=ROOT) as client:
+            _made(place, jobs)
+        if client.returncode:
+            raise RuntimeError(f"the bare client ended with {client.returncode}")
+        dask_cpu_s, machine_cpu_s = dask.cpu_s - before[0], busy_s() - before[1]
+        asked = place.requests()
+    made = [request for request in audit.of(asked, OURS, since=begun) if request.made and request.what in crowd.OUR_CHILDREN]
+    first = min(request.received for request in made)
+    return Account(
+        children_s=max(request.done for request in made) - first,
+        deployments_s=audit.last_create(asked, lambda r: r.what == "deployments") - first,
+        cpu_s=math.nan,
+        requests=len(made) / jobs,
+        resident_mb=math.nan,
+        machine_cpu_s=machine_cpu_s / jobs,
+        dask_cpu_s=dask_cpu_s / jobs,
+        dask_requests=len(audit.of(asked, DASK, since=begun)) / jobs,
     )
 
 
@@ -156,10 +211,10 @@ def _to_last_child(asked: Sequence[audit.Request]) -> float:
 def _dask_jobs(jobs: int, make: Callable[[int], crowd.Raw]) -> Account:
     with stage() as place, dask_operator(place.kubeconfig(DASK), place.folder) as dask:
         ready(place, dask)
-        before, begun = dask.cpu_s, time.time()
+        before, begun = (dask.cpu_s, busy_s()), time.time()
         crowd.create(place.server, crowd.DASK_JOBS, make, jobs)
         _made(place, jobs)
-        cpu_s, resident = dask.cpu_s - before, dask.resident_bytes
+        cpu_s, machine_cpu_s, resident = dask.cpu_s - before[0], busy_s() - before[1], dask.resident_bytes
         asked = place.requests()
     first = audit.first_create(asked, "daskjobs")
     return Account(
@@ -168,6 +223,7 @@ def _dask_jobs(jobs: int, make: Callable[[int], crowd.Raw]) -> Account:
         cpu_s=cpu_s / jobs,
         requests=len(audit.of(asked, DASK, since=begun)) / jobs,
         resident_mb=resident / MB,
+        machine_cpu_s=machine_cpu_s / jobs,
     )
 
 

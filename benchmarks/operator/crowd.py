@@ -68,8 +68,8 @@ def dask_job(number: int) -> Raw:
     return {"apiVersion": "kubernetes.dask.org/v1", "kind": "DaskJob", "metadata": {"name": name(number)}, "spec": spec}
 
 
-def dask_job_of_our_pods(number: int) -> Raw:
-    """With the pods of `our_job`, without certificates."""
+def plan_of(number: int) -> Plan:
+    """What our operator makes of `our_job`."""
     raw = our_job(number)
     raw["metadata"] |= {"namespace": NAMESPACE, "uid": str(uuid.uuid4()), "generation": 1}
     presets = [preset.model_dump(mode="json", by_alias=True, exclude_none=True) for preset in BUILT_IN.values()]
@@ -81,7 +81,12 @@ def dask_job_of_our_pods(number: int) -> Raw:
         settings=Settings(image="example.org/odp-loader:1", namespace=SYSTEM, dask_namespace=SYSTEM),
     )
     assert isinstance(plan, Plan), plan
-    document, _config = same_pods.dask_job(plan, name(number))
+    return plan
+
+
+def dask_job_of_our_pods(number: int) -> Raw:
+    """With the pods of `our_job`, without certificates."""
+    document, _config = same_pods.dask_job(plan_of(number), name(number))
     return document
 
 

@@ -13,3 +13,5 @@ class Settings:
     """Of the bursts, whose time is their result."""
     same_pods: bool = False
     """Whether a DaskJob with the pods of our jobs takes part in the bursts."""
+    bare: bool = False
+    """Whether a client that only creates children does."""

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from benchmarks import results
-from benchmarks.operator import audit, burst, crowd, life, nodes, steady
+from benchmarks.operator import audit, bare, burst, crowd, life, nodes, steady
+from odp_dask_operator.core.names import Child
 from odp_dask_operator.spec.document import Document
 from odp_dask_operator.spec.faults import validate
 from odp_dask_operator.spec.job import OdpDaskJob
@@ -97,12 +98,22 @@ def test_a_percentile_is_one_of_the_values(share: float, expected: float) -> Non
 
 
 def test_a_pair_of_bursts_is_compared_within_its_round() -> None:
-    ours = burst.Account(children_s=10, deployments_s=40, cpu_s=0.05, requests=12, resident_mb=100)
+    ours = burst.Account(children_s=10, deployments_s=40, cpu_s=0.05, requests=12, resident_mb=100, machine_cpu_s=0.5)
     theirs = replace(ours, children_s=40, deployments_s=60)
     accounts = {"ours": [ours, replace(ours, children_s=20)], "DaskJob": [theirs, replace(theirs, children_s=40)]}
     section = burst.section(accounts, jobs=100)
     assert [(claim.measured, claim.met) for claim in section.claims] == [("3.00", True), ("1.50", True)]
     assert [row[0] for row in section.rows] == ["ours", "DaskJob"]
+
+
+def test_a_client_that_only_creates_makes_all_children_of_each_job() -> None:
+    children = [child for child in Child if child.resource.plural in crowd.OUR_CHILDREN]
+    plans = [crowd.plan_of(number) for number in range(3)]
+    whole, clusters_last = (bare.requests_of(plans, children, clusters_last=last) for last in (False, True))
+    assert [len(job) for job in whole] == [len(crowd.OUR_CHILDREN)] * 3
+    assert {path.rpartition("/")[2] for path, _ in whole[0]} == set(crowd.OUR_CHILDREN)
+    assert [len(job) for job in clusters_last] == [len(crowd.OUR_CHILDREN) - 1] * 3 + [1] * 3
+    assert {json.loads(body)["kind"] for ((_, body),) in clusters_last[3:]} == {"DaskCluster"}
 
 
 def test_the_slower_restart_and_the_larger_peak_are_claimed() -> None:
