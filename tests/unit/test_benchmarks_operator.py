@@ -1,6 +1,7 @@
 """The operator's benchmark reads the audit log right, and says of its figures what they are."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,12 @@ def test_a_pair_of_bursts_is_compared_within_its_round() -> None:
     section = burst.section(accounts, jobs=100)
     assert [(claim.measured, claim.met) for claim in section.claims] == [("3.00", True), ("1.50", True)]
     assert [row[0] for row in section.rows] == ["ours", "DaskJob"]
+    bound = [replace(ours, children_s=20, cpu_s=math.nan)] * 2
+    last = [replace(ours, children_s=8, deployments_s=math.nan)] * 2
+    section = burst.section(accounts | {burst.BARE: bound, burst.BARE_CLUSTERS_LAST: last}, jobs=100)
+    assert "2.00 times as fast as DaskJob to the children, and 1.50 times to the Deployments" in section.text
+    assert "before the end: 5.00 times" in section.text
+    assert (section.rows[2][3], section.rows[3][2]) == ("", ""), "what was not measured"
 
 
 def test_a_client_that_only_creates_makes_all_children_of_each_job() -> None:

@@ -142,6 +142,8 @@ class Reconciler:
         progress = None
         if url is not None:
             memory.asked_at, progress = self._actions.clock(), await self._around.progress(url)
+        if not events and progress is None:
+            return step, now
         asked = replace(facts, events=events, progress=progress)
         now = self._around.today()
         return reconcile(raw, asked, presets=presets, settings=self._settings, now=now), now
