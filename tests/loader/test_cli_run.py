@@ -269,6 +269,7 @@ def test_a_missing_key_ends_before_a_cluster_is_made(
     ("text", "error"),
     [
         (SYNTHETIC.replace("small", "smal"), "spec.scale: there is no preset 'smal'; did you mean \"small\"?"),
+        (JOB.replace("small", "smal"), "spec.scale: there is no preset 'smal'; did you mean \"small\"?"),  # before the key
         (
             SYNTHETIC.replace("rows", "row"),
             "job.yaml:4: spec.load.source.synthetic.rows: is required (how many rows)\n"

@@ -17,10 +17,10 @@ from odp_dask_operator.local.cluster import dashboard_url, local_cluster, this_m
 from odp_dask_operator.local.environment import environment_of, link_secrets, set_environment
 from odp_dask_operator.local.interrupt import Interrupted
 from odp_dask_operator.local.outcome import Outcome, ScriptFailed
-from odp_dask_operator.local.scale import find_preset
+from odp_dask_operator.local.scale import find_preset, preset_named
 from odp_dask_operator.local.scheduler import remote_cluster
 from odp_dask_operator.local.sizing import describe_size, size_cluster
-from odp_dask_operator.spec import OdpDaskJob, OdpDaskPreset
+from odp_dask_operator.spec import AUTO, OdpDaskJob, OdpDaskPreset
 from odp_dask_operator.spec.document import Document
 from odp_loader.errors import LoadError
 from odp_loader.progress import Observer, Progress, Result
@@ -91,6 +91,8 @@ def run_job(request: Request, observer: Observer) -> Outcome:
 
 def _carry_out(request: Request, recorder: _Recorder) -> Result | None:
     job = request.job
+    if request.scheduler is None and job.spec.scale != AUTO:
+        preset_named(job.spec.scale, request.presets)  # a misspelt word is told before what else is missing
     with ExitStack() as stack:
         place = dask.config.get("temporary-directory", None)
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="odp-dask-", dir=place, ignore_cleanup_errors=True)))

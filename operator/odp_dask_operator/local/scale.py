@@ -16,12 +16,17 @@ def find_preset(
     `auto` asks the source for its schema and statistics; `note` is told why that takes long. Raises InvalidLoad for a name
     that no preset has.
     """
-    known = {**BUILT_IN, **presets}
     name, why = job.spec.scale, None
     if name == AUTO:
         rows, size_bytes = _table_size(job.spec.load, note) if job.spec.load else (None, None)
         name = choose_preset(rows=rows, size_bytes=size_bytes)
         why = why_auto(name, rows=rows, size_bytes=size_bytes)
+    return preset_named(name, presets), why
+
+
+def preset_named(name: str, presets: Mapping[str, OdpDaskPreset]) -> OdpDaskPreset:
+    """A preset that came with the job, or a built-in one. Raises InvalidLoad."""
+    known = {**BUILT_IN, **presets}
     if name not in known:
         close = shape.nearest(name, tuple(known))
         hint = (
@@ -30,7 +35,7 @@ def find_preset(
             else f"known here are {', '.join(known)} and auto; others may stand in the job's file"
         )
         raise InvalidLoad(f"spec.scale: there is no preset {name!r}; {hint}")
-    return known[name], why
+    return known[name]
 
 
 def _table_size(load: Load, note: Callable[[str], None]) -> tuple[int | None, int | None]:
