@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.competitors import dask_cluster
 from benchmarks.work import Prepared, Ready, Work
 from odp_loader.memory import STREAMING_ENVIRONMENT, STREAMING_SETTINGS
-from odp_loader.scheduling import SCHEDULER_SETTINGS
+from odp_loader.scheduling import CALM_SETTINGS, SCHEDULER_SETTINGS
 
 
 class _Watcher:
@@ -38,7 +38,7 @@ def ours(work: Work) -> Prepared:
     from odp_loader.spec import Load
 
     load_spec = Load.model_validate(specification(work))
-    with dask_cluster(work, STREAMING_ENVIRONMENT, STREAMING_SETTINGS | SCHEDULER_SETTINGS) as pids:
+    with dask_cluster(work, STREAMING_ENVIRONMENT, STREAMING_SETTINGS | SCHEDULER_SETTINGS | CALM_SETTINGS) as pids:
         client = distributed.default_client()
         client.run(_import_loader)
         _import_loader()

@@ -1,4 +1,4 @@
-"""Partitions wait at the scheduler, not at a worker whose threads are busy."""
+"""Partitions wait at the scheduler, not at a worker whose threads are busy; Dask keeps still meanwhile."""
 
 import time
 
@@ -6,7 +6,7 @@ import dask
 import distributed
 import pytest
 
-from odp_loader.scheduling import SCHEDULER_ENVIRONMENT, SCHEDULER_SETTINGS
+from odp_loader.scheduling import CALM_SETTINGS, SCHEDULER_ENVIRONMENT, SCHEDULER_SETTINGS
 
 _DEADLINE_S = 120
 _THREADS = 2
@@ -17,7 +17,7 @@ _PARTITIONS = 9
 @pytest.fixture
 def client():
     with (
-        dask.config.set(SCHEDULER_SETTINGS),
+        dask.config.set(SCHEDULER_SETTINGS | CALM_SETTINGS),
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=_THREADS, processes=False, dashboard_address=None, scheduler_port=0
         ) as cluster,
@@ -42,6 +42,15 @@ def test_a_worker_is_given_no_more_partitions_than_it_has_threads(client):
     assert known[1] == [_THREADS, _THREADS]
     distributed.Event("go", client=client).set()
     distributed.wait(futures, timeout=_DEADLINE_S)
+
+
+def test_event_loops_wake_up_no_more_often_than_they_are_told(client):
+    def pauses_ms(server):
+        return {name: server.periodic_callbacks[name].callback_time for name in ("tick", "monitor")}
+
+    expected = {"tick": 500, "monitor": 2000}
+    assert client.run_on_scheduler(lambda dask_scheduler: pauses_ms(dask_scheduler)) == expected
+    assert list(client.run(lambda dask_worker: pauses_ms(dask_worker)).values()) == [expected, expected]
 
 
 def test_the_environment_says_what_the_settings_say():

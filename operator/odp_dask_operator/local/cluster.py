@@ -21,7 +21,7 @@ from odp_dask_operator.local.interrupt import Interrupted, shielded
 from odp_dask_operator.local.sizing import ClusterSize, Machine
 from odp_loader.errors import LoadError
 from odp_loader.memory import STREAMING_ENVIRONMENT, STREAMING_SETTINGS
-from odp_loader.scheduling import SCHEDULER_SETTINGS
+from odp_loader.scheduling import CALM_SETTINGS, SCHEDULER_SETTINGS
 from odp_loader.spec import Load
 
 _HERE = "127.0.0.1"
@@ -51,7 +51,7 @@ def local_cluster(
     """
     settings: dict[str, Any] = {"temporary-directory": str(scratch)}
     if load is not None:
-        settings |= SCHEDULER_SETTINGS
+        settings |= SCHEDULER_SETTINGS | CALM_SETTINGS
     if _streams(load) and not profiled:
         settings |= STREAMING_SETTINGS
     if _streams(load):
