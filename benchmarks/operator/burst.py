@@ -74,7 +74,8 @@ def burst(settings: Settings) -> Section:
     accounts: dict[str, list[Account]] = {name: [] for name in contestants}
     for _ in range(settings.rounds):
         for name, run in contestants.items():
-            accounts[name].append(run())
+            accounts[name].append(account := run())
+            print(f"burst: {name}: {account}", flush=True)
     return section(accounts, jobs=settings.jobs)
 
 
