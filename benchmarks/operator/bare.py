@@ -9,7 +9,7 @@ import http.client
 import json
 import ssl
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import chain
@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from benchmarks.operator.crowd import OUR_CHILDREN
 from odp_dask_operator.core.desired import manifest
 from odp_dask_operator.core.names import Child
 from odp_dask_operator.core.plan import Plan
@@ -32,11 +33,12 @@ Post = tuple[str, str]
 """Path and body."""
 
 
-def requests_of(plans: Iterable[Plan], children: Sequence[Child], *, clusters_last: bool) -> list[list[Post]]:
-    """For each plan the POSTs of its children in their order; with `clusters_last` all DaskClusters follow, as a job each.
+def requests_of(plans: Iterable[Plan], *, clusters_last: bool) -> list[list[Post]]:
+    """For each plan the POSTs of our children in their order; with `clusters_last` all DaskClusters follow, as a job each.
 
     All have one certificate, which is made beforehand.
     """
+    children = [child for child in Child if child.resource.plural in OUR_CHILDREN]
     certificate = new_certificate("bare", now=datetime.now(UTC))
     jobs = [[_post(child, manifest(child, plan, certificate=certificate)) for child in children] for plan in plans]
     if not clusters_last:

@@ -16,7 +16,6 @@ from benchmarks.operator.programs import DASK, OURS, Program, dask_operator, our
 from benchmarks.operator.settings import Settings
 from benchmarks.operator.stage import Stage, stage, until
 from benchmarks.results import Section, at_least, spread
-from odp_dask_operator.core.names import Child
 
 MB = 2**20
 DEPLOYMENTS = f"/apis/apps/v1/namespaces/{crowd.NAMESPACE}/deployments"
@@ -177,8 +176,7 @@ def _alone(jobs: int) -> Account:
 
 
 def _bare(jobs: int, *, clusters_last: bool) -> Account:
-    children = [child for child in Child if child.resource.plural in crowd.OUR_CHILDREN]
-    posts = bare.requests_of(map(crowd.plan_of, range(jobs)), children, clusters_last=clusters_last)
+    posts = bare.requests_of(map(crowd.plan_of, range(jobs)), clusters_last=clusters_last)
     with stage() as place, dask_operator(place.kubeconfig(DASK), place.folder) as dask:
         file = place.folder / "posts"
         file.write_text("".join(f"{json.dumps(job)}\n" for job in posts))

@@ -23,6 +23,8 @@ OUR_CHILDREN = ("jobs", "configmaps", "secrets", "daskclusters", "services", "ne
 """What our operator makes of a job."""
 DEPLOYMENTS = 1 + WORKERS
 """What the Dask operator makes of a DaskCluster: the scheduler's, and one for each worker."""
+PATIENT_S = 86_400
+"""No pod runs here: a job that gave up while the Dask operator is not through would have its work done twice."""
 AT_ONCE = 8
 """Creates under way when there is no rate."""
 Raw = dict[str, Any]
@@ -40,6 +42,7 @@ def our_job(number: int) -> Raw:
     }
     load = {"source": source, "sink": {"parquet": {"url": f"s3://bucket/{name(number)}"}}}
     spec = {"scale": "medium", "workers": {"replicas": WORKERS}, "load": load, "credentials": {"secretName": "odp-api-key"}}
+    spec["startupDeadlineSeconds"] = PATIENT_S
     return {"apiVersion": "odpdask.dev/v1alpha1", "kind": "OdpDaskJob", "metadata": {"name": name(number)}, "spec": spec}
 
 

@@ -10,7 +10,6 @@ import pytest
 
 from benchmarks import results
 from benchmarks.operator import audit, bare, burst, crowd, life, nodes, steady
-from odp_dask_operator.core.names import Child
 from odp_dask_operator.spec.document import Document
 from odp_dask_operator.spec.faults import validate
 from odp_dask_operator.spec.job import OdpDaskJob
@@ -114,9 +113,8 @@ def test_a_pair_of_bursts_is_compared_within_its_round() -> None:
 
 
 def test_a_client_that_only_creates_makes_all_children_of_each_job() -> None:
-    children = [child for child in Child if child.resource.plural in crowd.OUR_CHILDREN]
     plans = [crowd.plan_of(number) for number in range(3)]
-    whole, clusters_last = (bare.requests_of(plans, children, clusters_last=last) for last in (False, True))
+    whole, clusters_last = (bare.requests_of(plans, clusters_last=last) for last in (False, True))
     assert [len(job) for job in whole] == [len(crowd.OUR_CHILDREN)] * 3
     assert {path.rpartition("/")[2] for path, _ in whole[0]} == set(crowd.OUR_CHILDREN)
     assert [len(job) for job in clusters_last] == [len(crowd.OUR_CHILDREN) - 1] * 3 + [1] * 3
