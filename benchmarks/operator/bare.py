@@ -9,10 +9,9 @@ import http.client
 import json
 import ssl
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
 from threading import local
 from typing import Any
@@ -33,19 +32,17 @@ Post = tuple[str, str]
 """Path and body."""
 
 
-def requests_of(plans: Iterable[Plan], *, clusters_last: bool) -> list[list[Post]]:
+def requests_of(plans: Sequence[Plan], *, clusters_last: bool) -> list[list[Post]]:
     """For each plan the POSTs of our children in their order; with `clusters_last` all DaskClusters follow, as a job each.
 
     All have one certificate, which is made beforehand.
     """
-    children = [child for child in Child if child.resource.plural in OUR_CHILDREN]
     certificate = new_certificate("bare", now=datetime.now(UTC))
-    jobs = [[_post(child, manifest(child, plan, certificate=certificate)) for child in children] for plan in plans]
-    if not clusters_last:
-        return jobs
-    is_cluster = f"/{Child.CLUSTER.resource.plural}"
-    first = [[post for post in job if not post[0].endswith(is_cluster)] for job in jobs]
-    return first + [[post] for post in chain.from_iterable(jobs) if post[0].endswith(is_cluster)]
+    children = [child for child in Child if child.resource.plural in OUR_CHILDREN]
+    turns = [children]
+    if clusters_last:
+        turns = [[child for child in children if child is not Child.CLUSTER], [Child.CLUSTER]]
+    return [[_post(child, manifest(child, plan, certificate=certificate)) for child in turn] for turn in turns for plan in plans]
 
 
 def _post(child: Child, body: dict[str, Any]) -> Post:

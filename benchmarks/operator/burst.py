@@ -176,7 +176,7 @@ def _alone(jobs: int) -> Account:
 
 
 def _bare(jobs: int, *, clusters_last: bool) -> Account:
-    posts = bare.requests_of(map(crowd.plan_of, range(jobs)), clusters_last=clusters_last)
+    posts = bare.requests_of([crowd.plan_of(number) for number in range(jobs)], clusters_last=clusters_last)
     with stage() as place, dask_operator(place.kubeconfig(DASK), place.folder) as dask:
         file = place.folder / "posts"
         file.write_text("".join(f"{json.dumps(job)}\n" for job in posts))

@@ -8,7 +8,7 @@ do (measured, 16 partitions on 2 workers of 4 threads and a slow server: 2.9 s, 
 CALM_SETTINGS = {"distributed.admin.tick.interval": "500ms", "distributed.admin.system-monitor.interval": "2s"}
 """Dask settings of all processes of a cluster that shares its cores with a load. By default each event loop wakes up 50 times a
 second to see that it is alive, and twice to read what the machine is doing: 10 % of a core for a scheduler and two workers that
-have nothing to do (measured; 1 % with this), and each time a thread that has work waits for the interpreter's lock."""
+have nothing to do (measured; 2 % with this), and each time a thread that has work waits for the interpreter's lock."""
 
 SCHEDULER_ENVIRONMENT = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION": "1.0"}
 """The same for a scheduler in a process of its own."""
