@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.e2e.artefacts import save
 from tests.e2e.cluster import Cluster, Raw
 from tests.e2e.eventually import eventually
+from tests.e2e.sharing import share_of
 
 ROOT = Path(__file__).parents[2]
 HELM = ROOT / ".cache/bin/helm"
@@ -26,12 +27,17 @@ VALUES = (
     "loader.image.tag=dev",
     "dask-operator.image.name=localhost/dask-operator",
     "dask-operator.image.tag=dev",
-    "presets.small.worker.cpu=400m",
-    "presets.medium.loader.cpu=300m",  # `auto` begins with this one
+    f"presets.small.worker.cpu={share_of(400)}",
+    f"presets.medium.loader.cpu={share_of(300)}",  # `auto` begins with this one
     "presets.medium.loader.memory=1Gi",
     *(
         f"presets.small.{setting}"
-        for setting in ("scheduler.cpu=200m", "scheduler.memory=1Gi", "loader.cpu=300m", "loader.memory=1Gi")
+        for setting in (
+            f"scheduler.cpu={share_of(200)}",
+            "scheduler.memory=1Gi",
+            f"loader.cpu={share_of(300)}",
+            "loader.memory=1Gi",
+        )
     ),
 )
 """The tests' images, and a preset `small` for which a node of two processors has room beside its control plane."""
@@ -123,49 +129,58 @@ def image_loader(given: Callable[[str], None] | None) -> Callable[[str], None]:
 
 
 @contextmanager
-def namespace(cluster: Cluster, name: str, *, keep: bool = False) -> Iterator[None]:
+def namespace(cluster: Cluster, name: str) -> Iterator[None]:
     """A namespace that enforces restricted Pod Security; gone at the end."""
-    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}})
+    _make_namespace(cluster, name)
     try:
         yield
     finally:
-        if not keep:
-            cluster.delete("Namespace", name)
-            eventually(lambda: cluster.get("Namespace", name) is None, f"the namespace {name} is gone")
+        _remove_namespace(cluster, name)
 
 
 @contextmanager
-def installed(
-    cluster: Cluster,
-    *,
-    evidence: Path,
-    name: str = RELEASE,
-    system: str = NAMESPACE,
-    values: Sequence[str] = (),
-    keep: bool = False,
-) -> Iterator[Release]:
-    """The release; unless it is to be kept it goes at the end, and with it the kinds, which the chart itself leaves."""
-    subprocess.run(["make", "chart"], cwd=ROOT, check=True, capture_output=True)
-    with namespace(cluster, system, keep=keep):
-        words = [str(CHART), "--namespace", system, *settings((*VALUES, *values)), *_WAIT]
-        try:
-            _install(cluster, name, words, system, evidence)
-            yield Release(cluster, name, system)
-        finally:
-            if not keep:
-                _uninstall(cluster, name, system)
-
-
-def _install(cluster: Cluster, name: str, words: Sequence[str], system: str, evidence: Path) -> None:
+def installed(cluster: Cluster, *, evidence: Path) -> Iterator[Release]:
+    """The release, for as long as the block runs."""
+    made = install(cluster, evidence=evidence)
     try:
-        helm(cluster, "upgrade", "--install", name, *words)
+        yield made
+    finally:
+        uninstall(made)
+
+
+def release(cluster: Cluster) -> Release:
+    """The release that is there already."""
+    return Release(cluster, RELEASE, NAMESPACE)
+
+
+def install(cluster: Cluster, *, evidence: Path) -> Release:
+    """Installs the chart, in a namespace of its own; when that fails, keeps evidence and leaves nothing else."""
+    subprocess.run(["make", "chart"], cwd=ROOT, check=True, capture_output=True)
+    made = release(cluster)
+    _make_namespace(cluster, made.namespace)
+    try:
+        made.helm("upgrade", "--install", str(CHART), *settings(VALUES), *_WAIT)
     except AssertionError:
-        save(cluster, system, evidence / "install")
+        save(cluster, made.namespace, evidence / "install")
+        uninstall(made)
         raise
+    return made
 
 
-def _uninstall(cluster: Cluster, name: str, system: str) -> None:
-    helm(cluster, "uninstall", name, "--namespace", system, "--wait", "--ignore-not-found")
+def uninstall(made: Release) -> None:
+    """Removes a release, and the kinds, which the chart itself leaves."""
+    cluster = made.cluster
+    made.helm("uninstall", "--wait", "--ignore-not-found")
     for raw in cluster.all("CustomResourceDefinition"):
         if raw["spec"]["group"] in _GROUPS:
             cluster.delete("CustomResourceDefinition", raw["metadata"]["name"])
+    _remove_namespace(cluster, made.namespace)
+
+
+def _make_namespace(cluster: Cluster, name: str) -> None:
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}})
+
+
+def _remove_namespace(cluster: Cluster, name: str) -> None:
+    cluster.delete("Namespace", name)
+    eventually(lambda: cluster.get("Namespace", name) is None, f"the namespace {name} is gone")

@@ -15,9 +15,11 @@ import requests
 from tests.e2e.bundle import ODP_SERVER, VERSITYGW
 from tests.e2e.cluster import Cluster, Raw
 from tests.e2e.eventually import eventually
+from tests.e2e.sharing import PROCESS
 from tests.support.s3 import S3Server
 
-NAMESPACE = "e2e-servers"
+NAMESPACE = f"e2e-servers-{PROCESS}"
+"""Of this process's own: a test makes its server slow."""
 COADS = "c4971709-a336-53bd-9ee2-4664ca74808d"
 """Dataset id of the table that is in the server's image: it follows from the name."""
 _ODP_PORT, _S3_PORT, _IAM_PORT = 8000, 7070, 7071

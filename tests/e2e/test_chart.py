@@ -1,8 +1,12 @@
 """The chart's own life: upgraded and rolled back under a running job, uninstalled without touching what people made."""
 
+import pytest
+
 from tests.e2e.bundle import OPERATOR, Release
 from tests.e2e.eventually import eventually
 from tests.e2e.workspace import Workspace
+
+pytestmark = pytest.mark.alone
 
 
 def test_a_job_in_flight_lives_through_upgrade_and_rollback(place: Workspace, release: Release) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from tests.e2e.cluster import Raw
 from tests.e2e.eventually import eventually
+from tests.e2e.sharing import share_of
 from tests.e2e.workspace import Workspace
 from tests.support.kstatus import kstatus
 
@@ -89,7 +90,7 @@ def test_a_worker_that_needs_too_much_memory_is_killed_and_the_job_goes_on(place
 
 
 def test_a_loader_that_needs_too_much_memory_is_told_so(place: Workspace) -> None:
-    place.cluster.create(preset("narrow", loader={"cpu": "500m", "memory": "64Mi"}), place.namespace)
+    place.cluster.create(preset("narrow", loader={"cpu": share_of(500), "memory": "64Mi"}), place.namespace)
     job = place.submit("load", scale="narrow", backoffLimit=0)
     status = job.reaches("Failed")
     assert status["reason"] == "OutOfMemory"
@@ -99,5 +100,5 @@ def test_a_loader_that_needs_too_much_memory_is_told_so(place: Workspace) -> Non
 
 def preset(name: str, **spec: Any) -> Raw:
     """A preset beside the jobs, as small as it may be."""
-    small = {"workers": {"replicas": 1}, "worker": {"cpu": "500m", "memory": "1Gi", "threads": 2}}
+    small = {"workers": {"replicas": 1}, "worker": {"cpu": share_of(500), "memory": "1Gi", "threads": 2}}
     return {"apiVersion": "odpdask.dev/v1alpha1", "kind": "OdpDaskPreset", "metadata": {"name": name}, "spec": small | spec}

@@ -20,6 +20,7 @@ def may(cluster: Cluster, who: str, verb: str, what: str, namespace: str) -> boo
     return asked.stdout.strip() == "yes"
 
 
+@pytest.mark.alone
 def test_an_operator_for_some_namespaces_has_no_right_in_any_other(place: Workspace, release: Release) -> None:
     who = f"{release.namespace}:odp-odp-dask-operator"
     with release.changed(f"global.namespaces={{{place.namespace}}}"):

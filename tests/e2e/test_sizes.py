@@ -6,6 +6,7 @@ from odp_dask_operator.presets import BUILT_IN
 from odp_dask_operator.spec.quantity import parse_memory
 from tests.e2e.cluster import Raw
 from tests.e2e.eventually import eventually
+from tests.e2e.sharing import share_of
 from tests.e2e.workspace import Workspace
 
 TASKS = """
@@ -22,7 +23,7 @@ def little_cpu(name: str) -> Raw:
     """A preset as it is shipped, but for the processors, of which a test's cluster has few."""
     raw = BUILT_IN[name].model_dump(mode="json", by_alias=True, exclude_none=True)
     for who in ("worker", "scheduler", "loader"):
-        raw["spec"][who] |= {"cpu": "220m"}
+        raw["spec"][who] |= {"cpu": share_of(220)}
     return {**raw, "metadata": {"name": name}}
 
 

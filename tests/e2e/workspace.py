@@ -15,6 +15,7 @@ from tests.e2e.eventually import eventually
 from tests.e2e.job import Job
 from tests.e2e.rows import assert_same_rows, coads
 from tests.e2e.servers import COADS, S3, OdpServer
+from tests.e2e.sharing import PROCESS
 
 KEY_SECRET, S3_SECRET = "odp-api-key", "s3"
 OF_JOBS = (
@@ -34,7 +35,8 @@ OF_JOBS = (
 """Kinds that are made for a job."""
 KEPT = {"Job", "Pod", "ConfigMap"}
 """Of a job that has ended, until it is deleted: its log and what was asked for."""
-_LABELS = {"odp-e2e": "workspace"}
+_LABELS = {"odp-e2e": PROCESS}
+"""By which a process tells its namespaces from those of others."""
 
 
 @dataclass(frozen=True)
