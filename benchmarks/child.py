@@ -10,10 +10,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from benchmarks.competitors import COMPETITORS
-from benchmarks.measure import CpuTimes, forget_peak, peak_bytes, resident_bytes
+from benchmarks.measure import CpuTimes, forget_peak, peak_bytes, resident_bytes, wait_for_quiet
 from benchmarks.ours import ours
 from benchmarks.work import Account, Contestant, Work
 
+_SETTLE_S = 10.0
+"""For the processes of a cluster to have begun: they do for a while after it says that it has."""
 CONTESTANTS: dict[str, Contestant] = {"ours": ours, **COMPETITORS}
 
 
@@ -22,6 +24,7 @@ def account(contestant: Contestant, work: Work) -> Account:
     driver = os.getpid()
     with contestant(work) as ready:
         everyone = (driver, *ready.worker_pids)
+        wait_for_quiet(_SETTLE_S)
         base = {pid: resident_bytes(pid) for pid in everyone}
         for pid in everyone:
             forget_peak(pid)

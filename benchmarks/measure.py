@@ -1,10 +1,14 @@
 """Reads memory and CPU time of processes, and how busy the machine is, from Linux's /proc."""
 
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+QUIET_CORES = 0.15
+"""As many may be busy on a machine that counts as quiet; a run during which others had more of them is done again."""
+_MOMENT_S = 1.0
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -36,6 +40,16 @@ def busy_s() -> float:
         int(ticks) for ticks in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
     )
     return (user + nice + system + irq + softirq + steal) / _TICKS_PER_S
+
+
+def wait_for_quiet(patience_s: float) -> None:
+    """Wait until others have left the machine alone for a moment, but no longer than `patience_s`."""
+    end = time.monotonic() + patience_s
+    while time.monotonic() < end:
+        before = busy_s()
+        time.sleep(_MOMENT_S)
+        if (busy_s() - before) / _MOMENT_S <= QUIET_CORES:
+            return
 
 
 def _status(pid: int, name: str) -> int:

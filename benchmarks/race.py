@@ -11,16 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from benchmarks.measure import busy_s
+from benchmarks.measure import QUIET_CORES, wait_for_quiet
 from benchmarks.work import Account, Work
 from tests.support.odp_server import API_KEY
 
 ROOT = Path(__file__).parent.parent
-QUIET_CORES = 0.15
-"""A run during which others kept more of the machine busy is not counted and done again."""
 _REPETITIONS = 4
 _LONGEST_S = 900
-_MOMENT_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -109,16 +106,6 @@ def command(entry: Entry) -> list[str]:
 def environment() -> Mapping[str, str]:
     """What it finds there."""
     return {**os.environ, "ODP_API_KEY": API_KEY, "PYTHONWARNINGS": "ignore"}
-
-
-def wait_for_quiet(patience_s: float) -> None:
-    """Wait until others have left the machine alone for a moment, but no longer than `patience_s`."""
-    end = time.monotonic() + patience_s
-    while time.monotonic() < end:
-        before = busy_s()
-        time.sleep(_MOMENT_S)
-        if (busy_s() - before) / _MOMENT_S <= QUIET_CORES:
-            return
 
 
 def wait_until(condition: Callable[[], bool], *, what: str, deadline_s: float) -> None:
