@@ -81,26 +81,40 @@ def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, common: Path) -> Iterator[Cluster]:
     """The cluster of the suite, with all images on its nodes."""
     discovery = tmp_path_factory.mktemp("discovery") / "api.json"
-    config, kind = request.config, None
+    config = request.config
     shared = Shared(common / "cluster")
     with shared.coming() as first:
-        if config.getoption("--existing-cluster"):
-            kubectl = shutil.which("kubectl")
-            assert kubectl, "kubectl is not on PATH"
-            kubeconfig = Path(os.environ.get("KUBECONFIG", Path.home() / ".kube/config"))
-            found = Cluster(kubeconfig, kubectl, bundle.image_loader(None), discovery)
-        else:
-            kind = from_kind(request)
-            load = bundle.image_loader(kind.load_docker_image)
-            found = Cluster(kind.kubeconfig_path.resolve(), str(kind.kubectl_path), load, discovery)
-        if first and not config.getoption("--skip-images"):
-            if not config.getoption("--skip-build"):
-                bundle.build()
-            bundle.load(found)
+        kind = None if config.getoption("--existing-cluster") else from_kind(request)
+        try:
+            found = connected(kind, discovery)
+            if first and not config.getoption("--skip-images"):
+                if not config.getoption("--skip-build"):
+                    bundle.build()
+                bundle.load(found)
+        except BaseException:
+            if first:
+                _delete(kind, config)
+            raise
     yield found
     with shared.going() as last:
-        if kind is not None and last and not config.getoption("keep_cluster"):
-            kind.delete()
+        if last:
+            _delete(kind, config)
+
+
+def _delete(kind: KindCluster | None, config: pytest.Config) -> None:
+    if kind is not None and not config.getoption("keep_cluster"):
+        kind.delete()
+
+
+def connected(kind: KindCluster | None, discovery: Path) -> Cluster:
+    """That cluster of kind's, or the one of KUBECONFIG."""
+    if kind is not None:
+        load = bundle.image_loader(kind.load_docker_image)
+        return Cluster(kind.kubeconfig_path.resolve(), str(kind.kubectl_path), load, discovery)
+    kubectl = shutil.which("kubectl")
+    assert kubectl, "kubectl is not on PATH"
+    kubeconfig = Path(os.environ.get("KUBECONFIG", Path.home() / ".kube/config"))
+    return Cluster(kubeconfig, kubectl, bundle.image_loader(None), discovery)
 
 
 def from_kind(request: pytest.FixtureRequest) -> KindCluster:
