@@ -7,11 +7,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from benchmarks.measure import CpuTimes, cpu_s
+from benchmarks.measure import busy_s, cpu_s
 from benchmarks.race import Entry, Results, race, run, wait_until
 from benchmarks.races import BYTES_PER_S, FAR_AWAY, OURS, OUTPUT, Settings, say, work
 from benchmarks.results import MB, Section
@@ -182,9 +182,13 @@ def _lost_while_stored(file_bytes: int) -> float:
         for process in spinning:
             stack.callback(process.kill)
         wait_until(lambda: all(cpu_s(process.pid) > _WARM_S for process in spinning), what="all cores are busy", deadline_s=10)
-        before = CpuTimes.read([process.pid for process in spinning], os.getpid())
+        before = busy_s() - _cpu_of_all(spinning)
         os.fsync(file.fileno())
-        return (CpuTimes.read([process.pid for process in spinning], os.getpid()) - before).foreign
+        return busy_s() - _cpu_of_all(spinning) - before
+
+
+def _cpu_of_all(processes: Iterable[subprocess.Popen[bytes]]) -> float:
+    return sum(cpu_s(process.pid) for process in processes)
 
 
 def _cpu_of(work_: Callable[[], object]) -> float:

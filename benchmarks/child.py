@@ -14,17 +14,15 @@ from benchmarks.measure import CpuTimes, forget_peak, peak_bytes, resident_bytes
 from benchmarks.ours import ours
 from benchmarks.work import Account, Contestant, Work
 
-_SETTLE_S = 10.0
-"""For the processes of a cluster to have begun: they do for a while after it says that it has."""
 CONTESTANTS: dict[str, Contestant] = {"ours": ours, **COMPETITORS}
 
 
-def account(contestant: Contestant, work: Work) -> Account:
-    """Let the contestant do the work, and measure it."""
+def account(contestant: Contestant, work: Work, *, settle_s: float) -> Account:
+    """Let the contestant do the work, after at most `settle_s` in which its processes come to rest, and measure it."""
     driver = os.getpid()
     with contestant(work) as ready:
         everyone = (driver, *ready.worker_pids)
-        wait_for_quiet(_SETTLE_S)
+        wait_for_quiet(settle_s)
         base = {pid: resident_bytes(pid) for pid in everyone}
         for pid in everyone:
             forget_peak(pid)
@@ -54,8 +52,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Run one contestant of the benchmark.")
     parser.add_argument("contestant", choices=CONTESTANTS)
     parser.add_argument("work", help="JSON, see benchmarks/work.py")
+    parser.add_argument("--settle", type=float, default=0.0, help="seconds to wait for the machine to be quiet, at most")
     arguments = parser.parse_args()
-    result = account(CONTESTANTS[arguments.contestant], Work(**json.loads(arguments.work)))
+    result = account(CONTESTANTS[arguments.contestant], Work(**json.loads(arguments.work)), settle_s=arguments.settle)
     sys.stdout.write(result.to_json() + "\n")
 
 

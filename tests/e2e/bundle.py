@@ -160,7 +160,7 @@ def install(cluster: Cluster, *, evidence: Path) -> Release:
     _make_namespace(cluster, made.namespace)
     try:
         made.helm("upgrade", "--install", str(CHART), *settings(VALUES), *_WAIT)
-    except AssertionError:
+    except BaseException:
         save(cluster, made.namespace, evidence / "install")
         uninstall(made)
         raise
