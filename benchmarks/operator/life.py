@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from benchmarks.operator import audit, crowd
-from benchmarks.operator.burst import CLUSTERS, MB, PATIENCE_S, ready
+from benchmarks.operator.contestants import CLUSTERS, MB, PATIENCE_S, ready
 from benchmarks.operator.nodes import PODS, nodes
 from benchmarks.operator.programs import DASK, OURS, dask_operator, our_operator, wait_ready
 from benchmarks.operator.settings import Settings

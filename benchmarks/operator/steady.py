@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from benchmarks.operator import audit, crowd
-from benchmarks.operator.burst import DEPLOYMENTS, MB, PATIENCE_S, ready
+from benchmarks.operator.contestants import DEPLOYMENTS, MB, PATIENCE_S, ready
 from benchmarks.operator.nodes import PODS, nodes
 from benchmarks.operator.programs import DASK, OURS, Program, dask_operator, our_operator, wait_ready
 from benchmarks.operator.settings import Settings

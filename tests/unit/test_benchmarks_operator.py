@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import results
 from benchmarks.operator import audit, bare, burst, crowd, life, nodes, steady
+from benchmarks.operator.contestants import Account
 from odp_dask_operator.spec.document import Document
 from odp_dask_operator.spec.faults import validate
 from odp_dask_operator.spec.job import OdpDaskJob
@@ -98,7 +99,7 @@ def test_a_percentile_is_one_of_the_values(share: float, expected: float) -> Non
 
 
 def test_a_pair_of_bursts_is_compared_within_its_round() -> None:
-    ours = burst.Account(children_s=10, deployments_s=40, cpu_s=0.05, requests=12, resident_mb=100, machine_cpu_s=0.5)
+    ours = Account(children_s=10, deployments_s=40, cpu_s=0.05, requests=12, resident_mb=100, machine_cpu_s=0.5)
     theirs = replace(ours, children_s=40, deployments_s=60)
     accounts = {"ours": [ours, replace(ours, children_s=20)], "DaskJob": [theirs, replace(theirs, children_s=40)]}
     section = burst.section(accounts, jobs=100)
